@@ -1,0 +1,138 @@
+//! Where each object lives in a vault `[V-3]`.
+
+use crate::ids::{DatasetId, ObjectHash, SessionId};
+
+/// The vault document.
+pub const VAULT: &str = "vault";
+/// The folder of keyring documents.
+pub const KEYRING: &str = "keyring/";
+
+/// The name of a version of the keyring.
+#[must_use]
+pub fn keyring(version: u32) -> String {
+    format!("{KEYRING}{version:08x}")
+}
+
+/// The names of one dataset's objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatasetNames(pub DatasetId);
+
+impl DatasetNames {
+    fn folder(self, kind: &str) -> String {
+        format!("datasets/{}/{kind}/", self.0)
+    }
+
+    /// The folder of epochs.
+    #[must_use]
+    pub fn epochs(self) -> String {
+        self.folder("epochs")
+    }
+
+    /// A generation of an epoch's document.
+    #[must_use]
+    pub fn epoch(self, epoch: u32, generation: u32) -> String {
+        format!("{}{epoch:08x}.{generation:08x}", self.epochs())
+    }
+
+    /// The folder of packs.
+    #[must_use]
+    pub fn packs(self) -> String {
+        self.folder("packs")
+    }
+
+    /// A pack.
+    #[must_use]
+    pub fn pack(self, hash: &ObjectHash) -> String {
+        let hex = hash.to_hex();
+        format!("{}{}/{hex}", self.packs(), &hex[..2])
+    }
+
+    /// The folder of index segments.
+    #[must_use]
+    pub fn index(self) -> String {
+        self.folder("index")
+    }
+
+    /// An index segment.
+    #[must_use]
+    pub fn segment(self, hash: &ObjectHash) -> String {
+        format!("{}{hash}", self.index())
+    }
+
+    /// The folder of snapshots.
+    #[must_use]
+    pub fn snapshots(self) -> String {
+        self.folder("snapshots")
+    }
+
+    /// A snapshot.
+    #[must_use]
+    pub fn snapshot(self, epoch: u32, hash: &ObjectHash) -> String {
+        format!("{}{epoch:08x}-{hash}", self.snapshots())
+    }
+
+    /// The folder of session markers.
+    #[must_use]
+    pub fn sessions(self) -> String {
+        self.folder("sessions")
+    }
+
+    /// The `sequence`th sign of life of a running session.
+    #[must_use]
+    pub fn session(self, id: &SessionId, sequence: u32) -> String {
+        format!("{}{id}.{sequence:08x}", self.sessions())
+    }
+
+    /// The sign that a session has ended.
+    #[must_use]
+    pub fn session_end(self, id: &SessionId) -> String {
+        format!("{}{id}.end", self.sessions())
+    }
+
+    /// The folder of condemnations.
+    #[must_use]
+    pub fn condemned(self) -> String {
+        self.folder("condemned")
+    }
+
+    /// A condemnation.
+    #[must_use]
+    pub fn condemnation(self, hash: &ObjectHash) -> String {
+        format!("{}{hash}", self.condemned())
+    }
+}
+
+/// Reads the hash at the end of the name of an object that is named by its hash.
+#[must_use]
+pub fn hash_of(name: &str) -> Option<ObjectHash> {
+    ObjectHash::from_hex(name.get(name.len().checked_sub(64)?..)?)
+}
+
+/// Reads the epoch and hash from a snapshot's name.
+#[must_use]
+pub fn parse_snapshot(name: &str) -> Option<(u32, ObjectHash)> {
+    let (epoch, hash) = name.rsplit('/').next()?.split_once('-')?;
+    Some((parse_u32(epoch)?, ObjectHash::from_hex(hash)?))
+}
+
+/// Reads the epoch and generation from an epoch's name.
+#[must_use]
+pub fn parse_epoch(name: &str) -> Option<(u32, u32)> {
+    let (epoch, generation) = name.rsplit('/').next()?.split_once('.')?;
+    Some((parse_u32(epoch)?, parse_u32(generation)?))
+}
+
+/// Reads the session and its sequence (`None` at its end) from a marker's name.
+#[must_use]
+pub fn parse_session(name: &str) -> Option<(SessionId, Option<u32>)> {
+    let (id, what) = name.rsplit('/').next()?.split_once('.')?;
+    let sequence = if what == "end" { None } else { Some(parse_u32(what)?) };
+    Some((SessionId::from_hex(id)?, sequence))
+}
+
+/// Reads eight lower-case hexadecimal digits.
+#[must_use]
+pub fn parse_u32(text: &str) -> Option<u32> {
+    let canonical = text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if canonical { u32::from_str_radix(text, 16).ok() } else { None }
+}
