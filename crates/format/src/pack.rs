@@ -236,19 +236,21 @@ pub struct FinishedPack {
 }
 
 impl PackBuilder {
-    /// A pack for new groups. `secret` is the session key, or the refs secret for a pack of refs nodes.
+    /// A pack for new groups, written over `buffer`. `secret` is the session key, or the refs secret for a
+    /// pack of refs nodes.
     #[must_use]
-    pub fn new(owner: Owner, kind: ChunkKind, key: KeyRecord, secret: &Secret32, capacity: usize) -> Self {
-        let mut builder = Self::for_moved(owner, kind, capacity);
+    pub fn new(owner: Owner, kind: ChunkKind, key: KeyRecord, secret: &Secret32, buffer: Vec<u8>) -> Self {
+        let mut builder = Self::for_moved(owner, kind, buffer);
         builder.key = Some(group_key(secret, key.salt()));
         builder.directory.keys.push(key);
         builder
     }
 
-    /// A pack for groups that move as ciphertext.
+    /// A pack for groups that move as ciphertext, written over `buffer`.
     #[must_use]
-    pub fn for_moved(owner: Owner, kind: ChunkKind, capacity: usize) -> Self {
-        let mut bytes = Vec::with_capacity(capacity);
+    pub fn for_moved(owner: Owner, kind: ChunkKind, buffer: Vec<u8>) -> Self {
+        let mut bytes = buffer;
+        bytes.clear();
         bytes.extend_from_slice(&header(kind, &owner));
         let directory = PackDirectory { kind, keys: Vec::new(), groups: Vec::new() };
         Self { owner, bytes, directory, key: None }
