@@ -12,6 +12,7 @@ pub mod entropy;
 pub mod error;
 
 pub mod ids;
+pub mod keyring;
 pub mod keys;
 pub mod limits;
 pub mod names;
