@@ -11,6 +11,7 @@ pub mod entropy;
 pub mod error;
 pub mod group;
 pub mod ids;
+pub mod keyring;
 pub mod keys;
 pub mod limits;
 pub mod names;
