@@ -189,3 +189,16 @@ fn open_unmounted(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
 fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
     [path, b"/", name].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounted_file_systems_are_not_entered() {
+        let root = rustix::fs::open("/", DIRECTORY, Mode::empty()).unwrap();
+        let error = open_unmounted(root.as_fd(), b"proc").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
+        assert!(open_unmounted(root.as_fd(), b"etc").is_ok());
+    }
+}
