@@ -8,6 +8,7 @@
 pub mod context;
 pub mod control;
 pub mod entropy;
+pub mod epoch;
 pub mod error;
 pub mod group;
 pub mod ids;
