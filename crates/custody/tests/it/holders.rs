@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 const RIGHT: &str = "correct horse";
 
-fn saying(passphrases: &'static [&'static str]) -> Secrets {
+fn saying(passphrases: &[&'static str]) -> Secrets {
+    let passphrases = passphrases.to_vec();
     Secrets::none().with_passphrases(move |_: &str, attempt: u32| {
         Ok(passphrases.get(attempt as usize - 1).map(|text| Zeroizing::new((*text).to_owned())))
     })
@@ -155,25 +156,13 @@ async fn passphrases_are_asked_for_lazily_once_and_at_most_three_times() {
     assert_eq!(asked.load(Ordering::SeqCst), 2, "one wrong, one right, then remembered");
 
     for given in [&["a", "b", "c", RIGHT][..], &["a"], &["", "", ""]] {
-        let error =
-            holder(&passphrase_spec(), &saying_slice(given)).unwrap(&context(), &blob).await.unwrap_err();
+        let error = holder(&cheap(), &saying(given)).unwrap(&context(), &blob).await.unwrap_err();
         assert!(matches!(error, HolderError::WrongSecret(_)), "{error}");
     }
     let silent = holder(&cheap(), &saying(&[]));
     assert!(matches!(silent.unwrap(&context(), &blob).await, Err(HolderError::NoSecret(_))));
     let nobody = holder(&cheap(), &Secrets::none());
     assert!(matches!(nobody.ready(Operation::Unwrap), Err(HolderError::NoSecret(_))));
-}
-
-fn passphrase_spec() -> KeyholderSpec {
-    cheap()
-}
-
-fn saying_slice(given: &[&'static str]) -> Secrets {
-    let given = given.to_vec();
-    Secrets::none().with_passphrases(move |_: &str, attempt: u32| {
-        Ok(given.get(attempt as usize - 1).map(|text| Zeroizing::new((*text).to_owned())))
-    })
 }
 
 #[test]
@@ -275,6 +264,7 @@ async fn locked_ssh_keys_ask_once_and_only_when_needed() {
         Secrets::none()
             .with_identity(data("ed25519-locked"))
             .with_identity(&native)
+            .with_identity(data("ecdsa"))
             .with_prompts(Answering(answer, asked.clone()))
     };
 
