@@ -7,7 +7,7 @@
 
 use super::{
     blocking,
-    identities::{self, AgeCallbacks, Identity},
+    identities::{AgeCallbacks, Identities, Identity},
     known_parameters,
 };
 use crate::{
@@ -94,10 +94,10 @@ fn parse_recipients<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Recipient>, Holder
 pub struct AgeKeyholder {
     label: String,
     recipients: Vec<Recipient>,
+    /// All identity files.
     paths: Vec<PathBuf>,
     prompts: Arc<dyn Prompts>,
-    /// The identities, once read, and unlocked where that was needed.
-    loaded: Arc<Mutex<Option<Vec<Identity>>>>,
+    identities: Arc<Mutex<Identities>>,
 }
 
 impl AgeKeyholder {
@@ -115,7 +115,10 @@ impl AgeKeyholder {
             recipients: parse_recipients(recipients)?,
             paths: secrets.identities.clone(),
             prompts: secrets.prompts.clone(),
-            loaded: Arc::default(),
+            identities: Arc::new(Mutex::new(Identities {
+                known: Vec::new(),
+                unread: secrets.identities.clone(),
+            })),
         })
     }
 
@@ -150,17 +153,9 @@ impl AgeKeyholder {
 
     fn open(&self, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, HolderError> {
         // Held while asking, so that tasks that need the same identity at the same time ask once.
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut failures = Vec::new();
-        let mut waiting = match loaded.take() {
-            Some(identities) => identities,
-            None => {
-                let (identities, unusable) = identities::load(&self.paths);
-                failures = unusable;
-                identities
-            }
-        };
-        let complete = failures.is_empty();
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = identities.read();
+        let mut waiting = std::mem::take(&mut identities.known);
         let mine: Vec<String> = self.recipients.iter().map(Recipient::text).collect();
         let mut tried = Vec::new();
         let mut opened = None;
@@ -172,27 +167,24 @@ impl AgeKeyholder {
             let matches = recipient.as_ref().is_some_and(|recipient| mine.contains(recipient));
             if recipient.is_some() && !matches {
                 tried.push(identity);
-            } else if identity.is_locked() {
-                match identity.unlock(&*self.prompts) {
-                    Ok(unlocked) => waiting.extend(unlocked.into_iter().rev()),
-                    Err((locked, failure)) => {
-                        failures.push(failure);
-                        tried.push(locked);
-                    }
+                continue;
+            }
+            match identity.unlock(&*self.prompts) {
+                Some(Ok(unlocked)) => {
+                    waiting.extend(unlocked.into_iter().rev());
+                    continue;
                 }
-            } else {
-                match self.try_open(&identity, blob) {
+                Some(Err(failure)) => failures.push(failure),
+                None => match self.try_open(&identity, blob) {
                     Ok(plain) => opened = Some(plain),
                     Err(age::DecryptError::NoMatchingKeys) if !matches => {}
                     Err(error) => failures.push(decrypt_error(error)),
-                }
-                tried.push(identity);
+                },
             }
+            tried.push(identity);
         }
         tried.extend(waiting.into_iter().rev());
-        if complete {
-            *loaded = Some(tried);
-        }
+        identities.known = tried;
         opened.ok_or_else(|| self.worst(failures))
     }
 

@@ -66,27 +66,16 @@ impl Identity {
         }
     }
 
-    /// What can be tried at once; locked ones ask for their passphrase first.
-    pub(super) fn unlock(self, prompts: &dyn Prompts) -> Result<Vec<Self>, (Self, HolderError)> {
+    /// Asks for the passphrase of a locked one and returns what it locks. `None` where it is not locked.
+    pub(super) fn unlock(&self, prompts: &dyn Prompts) -> Option<Result<Vec<Self>, HolderError>> {
         match self {
-            Self::LockedSsh { key, recipient, path } => {
-                let unlocked = ask(&path, prompts)
-                    .and_then(|secret| key.decrypt(secret).map_err(|_| wrong_passphrase(&path)));
-                match unlocked {
-                    Ok(key) => Ok(vec![Self::Ssh { key: key.into(), recipient }]),
-                    Err(failure) => Err((Self::LockedSsh { key, recipient, path }, failure)),
-                }
-            }
-            Self::LockedFile { path, bytes } => match unlock_file(&path, &bytes, prompts) {
-                Ok(identities) => Ok(identities),
-                Err(failure) => Err((Self::LockedFile { path, bytes }, failure)),
-            },
-            unlocked => Ok(vec![unlocked]),
+            Self::LockedSsh { key, recipient, path } => Some(ask(path, prompts).and_then(|secret| {
+                let key = key.decrypt(secret).map_err(|_| wrong_passphrase(path))?;
+                Ok(vec![Self::Ssh { key: key.into(), recipient: recipient.clone() }])
+            })),
+            Self::LockedFile { path, bytes } => Some(unlock_file(path, bytes, prompts)),
+            Self::Native(_) | Self::Plugin(_) | Self::Ssh { .. } => None,
         }
-    }
-
-    pub(super) fn is_locked(&self) -> bool {
-        matches!(self, Self::LockedFile { .. } | Self::LockedSsh { .. })
     }
 }
 
@@ -133,18 +122,31 @@ fn malformed(path: &Path, what: &str) -> HolderError {
     HolderError::Malformed(format!("identity file `{}`: {what}", path.display()))
 }
 
-/// Reads all files. Those that cannot be used are returned as failures.
-pub(super) fn load(paths: &[PathBuf]) -> (Vec<Identity>, Vec<HolderError>) {
-    let mut identities = Vec::new();
-    let mut failures = Vec::new();
-    for path in paths {
-        match load_file(path) {
-            Ok(found) => identities.extend(found),
-            Err(failure) => failures.push(failure),
-        }
+/// The identities of one keyholder.
+pub(super) struct Identities {
+    /// Those that were read, and unlocked where that was needed.
+    pub(super) known: Vec<Identity>,
+    /// Files that were not read yet, or could not be.
+    pub(super) unread: Vec<PathBuf>,
+}
+
+impl Identities {
+    /// Reads the files that were not read yet, and returns why those that cannot be read cannot.
+    pub(super) fn read(&mut self) -> Vec<HolderError> {
+        let mut failures = Vec::new();
+        self.unread.retain(|path| match load_file(path) {
+            Ok(found) => {
+                self.known.extend(found);
+                false
+            }
+            Err(failure) => {
+                failures.push(failure);
+                true
+            }
+        });
+        self.known.sort_by_key(Identity::rank);
+        failures
     }
-    identities.sort_by_key(Identity::rank);
-    (identities, failures)
 }
 
 fn load_file(path: &Path) -> Result<Vec<Identity>, HolderError> {
