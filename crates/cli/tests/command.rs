@@ -1,5 +1,7 @@
 //! The built command, from outside.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

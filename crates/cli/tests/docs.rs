@@ -7,7 +7,7 @@ use std::path::Path;
 fn up_to_date(name: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, expected).unwrap();
+        std::fs::write(&path, expected).expect("docs/ can be written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

@@ -51,13 +51,13 @@ pub struct Context {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Prints completions for a shell
+    /// Print completions for a shell
     Completions(completions::CompletionsArgs),
-    /// Shows what is configured, and where it comes from
+    /// Show what is configured, and where it comes from
     Config(config::ConfigArgs),
-    /// Writes the manual pages into a directory
+    /// Write the manual pages into a directory
     Man(man::ManArgs),
-    /// Prints the version and what this build is for
+    /// Print the version and what this build is for
     Version(version::VersionArgs),
 }
 
