@@ -6,19 +6,21 @@
 //! Out of scope: files, networks, clocks, key providers. Randomness comes in through [`Entropy`].
 
 pub mod context;
-
+pub mod control;
 pub mod entropy;
-
+pub mod epoch;
 pub mod error;
-
+pub mod group;
 pub mod ids;
+pub mod keyring;
 pub mod keys;
 pub mod limits;
 pub mod names;
-
+pub mod pack;
 pub mod seal;
 pub mod secret;
-
+pub mod segment;
+pub mod snapshot;
 pub mod tree;
 pub mod wire;
 

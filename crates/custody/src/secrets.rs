@@ -1,0 +1,134 @@
+//! What this machine and the person before it bring along: paths of secrets, and ways to ask.
+
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
+use zeroize::Zeroizing;
+
+/// Where passphrases come from: a terminal, a file descriptor, a program.
+///
+/// Called only when a passphrase is needed. Never a command line, which everybody can read.
+pub trait PassphraseSource: Send + Sync {
+    /// The passphrase of the keyholder `holder`. `attempt` is 1, then 2 and so on after wrong ones.
+    /// `None` where there is none to give, or no other one than before.
+    ///
+    /// # Errors
+    /// Where the source fails.
+    fn passphrase(&self, holder: &str, attempt: u32) -> io::Result<Option<Zeroizing<String>>>;
+}
+
+impl<F> PassphraseSource for F
+where
+    F: Fn(&str, u32) -> io::Result<Option<Zeroizing<String>>> + Send + Sync,
+{
+    fn passphrase(&self, holder: &str, attempt: u32) -> io::Result<Option<Zeroizing<String>>> {
+        self(holder, attempt)
+    }
+}
+
+/// How identities and their plugins speak with a person: for a PIN, a touch, the passphrase of an SSH key.
+pub trait Prompts: Send + Sync {
+    /// Shows a message.
+    fn message(&self, text: &str);
+
+    /// Asks for a choice between `yes` and `no`. `None` where nobody can be asked.
+    fn confirm(&self, text: &str, yes: &str, no: Option<&str>) -> Option<bool>;
+
+    /// Asks for something that may be seen. `None` where nobody can be asked.
+    fn public(&self, text: &str) -> Option<String>;
+
+    /// Asks for a secret. `None` where nobody can be asked.
+    fn secret(&self, text: &str) -> Option<Zeroizing<String>>;
+}
+
+/// [`Prompts`] where nobody can be asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NobodyThere;
+
+impl Prompts for NobodyThere {
+    fn message(&self, _: &str) {}
+
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+
+    fn public(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn secret(&self, _: &str) -> Option<Zeroizing<String>> {
+        None
+    }
+}
+
+/// Everything that the keyholders of one client may use.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Key files of `file` keyholders, by label.
+    pub key_files: BTreeMap<String, PathBuf>,
+    /// Key files that may belong to any `file` keyholder; the right one is recognised.
+    pub unlabelled_key_files: Vec<PathBuf>,
+    /// Identity files: age, SSH, or plugin identities.
+    pub identities: Vec<PathBuf>,
+    /// Where passphrases come from.
+    pub passphrases: Option<Arc<dyn PassphraseSource>>,
+    /// How a person is asked.
+    pub prompts: Arc<dyn Prompts>,
+}
+
+impl Secrets {
+    /// No secrets at all, and nobody to ask.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            key_files: BTreeMap::new(),
+            unlabelled_key_files: Vec::new(),
+            identities: Vec::new(),
+            passphrases: None,
+            prompts: Arc::new(NobodyThere),
+        }
+    }
+
+    /// With the key file of the `file` keyholder `label`.
+    #[must_use]
+    pub fn with_key_file(mut self, label: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.key_files.insert(label.into(), path.into());
+        self
+    }
+
+    /// With a file of identities.
+    #[must_use]
+    pub fn with_identity(mut self, path: impl Into<PathBuf>) -> Self {
+        self.identities.push(path.into());
+        self
+    }
+
+    /// With a source of passphrases.
+    #[must_use]
+    pub fn with_passphrases(mut self, source: impl PassphraseSource + 'static) -> Self {
+        self.passphrases = Some(Arc::new(source));
+        self
+    }
+
+    /// With a way to ask a person.
+    #[must_use]
+    pub fn with_prompts(mut self, prompts: impl Prompts + 'static) -> Self {
+        self.prompts = Arc::new(prompts);
+        self
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets")
+            .field("key_files", &self.key_files)
+            .field("unlabelled_key_files", &self.unlabelled_key_files)
+            .field("identities", &self.identities)
+            .field("passphrases", &self.passphrases.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,341 @@
+use crate::{context, data, key, other_contexts, public_key};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use strongroom_custody::{
+    HolderError, Keyholder, Operation, Prompts, Secrets,
+    holders::{age, build, file, passphrase},
+};
+use strongroom_format::keyring::{KeyholderSpec, Parameter};
+use zeroize::Zeroizing;
+
+const RIGHT: &str = "correct horse";
+
+fn saying(passphrases: &[&'static str]) -> Secrets {
+    let passphrases = passphrases.to_vec();
+    Secrets::none().with_passphrases(move |_: &str, attempt: u32| {
+        Ok(passphrases.get(attempt as usize - 1).map(|text| Zeroizing::new((*text).to_owned())))
+    })
+}
+
+fn cheap() -> KeyholderSpec {
+    passphrase::create(RIGHT, passphrase::Cost::LEAST).unwrap()
+}
+
+fn holder(spec: &KeyholderSpec, secrets: &Secrets) -> Arc<dyn Keyholder> {
+    build("office", spec, secrets).unwrap()
+}
+
+fn age_identity(folder: &Path, name: &str) -> (String, std::path::PathBuf) {
+    let identity = ::age::x25519::Identity::generate();
+    let path = folder.join(name);
+    let secret = ::age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
+    fs::write(&path, format!("# made for a test\n{secret}\n")).unwrap();
+    (identity.to_public().to_string(), path)
+}
+
+/// Round trip; then every other context and every changed byte is refused.
+async fn conformance(holder: &dyn Keyholder, every_byte: bool) {
+    holder.ready(Operation::Wrap).unwrap();
+    holder.ready(Operation::Unwrap).unwrap();
+    let blob = holder.wrap(&context(), &key()).await.unwrap();
+    assert_ne!(blob, holder.wrap(&context(), &key()).await.unwrap(), "wraps are randomised");
+    assert!(!blob.windows(32).any(|window| window == key().expose()));
+    assert_eq!(holder.unwrap(&context(), &blob).await.unwrap().expose(), key().expose());
+    for other in other_contexts() {
+        let error = holder.unwrap(&other, &blob).await.unwrap_err();
+        assert!(matches!(error, HolderError::Tampered | HolderError::WrongContext), "{error:?}");
+    }
+    let step = if every_byte { 1 } else { 13 };
+    for i in (0..blob.len()).step_by(step) {
+        let mut changed = blob.clone();
+        changed[i] ^= 1;
+        let error = holder.unwrap(&context(), &changed).await.unwrap_err();
+        assert!(!matches!(error, HolderError::WrongSecret(_)), "byte {i}: {error:?}");
+        assert!(holder.unwrap(&context(), &blob[..i]).await.is_err(), "cut at {i}");
+    }
+    let longer = [&blob[..], b"\0"].concat();
+    assert!(holder.unwrap(&context(), &longer).await.is_err());
+    assert!(holder.unwrap(&context(), &vec![1; 70 << 10]).await.is_err());
+}
+
+#[tokio::test]
+async fn file_conformance() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("office.key");
+    let spec = file::create(&path, "office").unwrap();
+    conformance(&*holder(&spec, &Secrets::none().with_key_file("office", &path)), true).await;
+}
+
+#[tokio::test]
+async fn passphrase_conformance() {
+    conformance(&*holder(&cheap(), &saying(&[RIGHT])), true).await;
+}
+
+#[tokio::test]
+async fn age_conformance() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipient, path) = age_identity(folder.path(), "one");
+    let spec = age::create(&[recipient]).unwrap();
+    conformance(&*holder(&spec, &Secrets::none().with_identity(path)), true).await;
+}
+
+#[tokio::test]
+async fn ssh_conformance() {
+    for name in ["ed25519", "rsa"] {
+        let spec = age::create(&[public_key(&format!("{name}.pub"))]).unwrap();
+        conformance(&*holder(&spec, &Secrets::none().with_identity(data(name))), false).await;
+    }
+}
+
+#[tokio::test]
+async fn key_files_are_private_new_and_durable() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("office.key");
+    let spec = file::create(&path, "office").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(file::create(&path, "office"), Err(HolderError::Io { .. })));
+    assert_eq!(fs::read(&path).unwrap(), before, "a key is never overwritten");
+
+    let holder = holder(&spec, &Secrets::none().with_key_file("office", &path));
+    for mode in [0o640, 0o604, 0o666] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let error = holder.wrap(&context(), &key()).await.unwrap_err();
+        assert!(matches!(error, HolderError::Exposed { mode: found, .. } if found == mode), "{error}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    holder.wrap(&context(), &key()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_key_file_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let [right, wrong] = ["right", "wrong"].map(|name| folder.path().join(name));
+    let spec = file::create(&right, "office").unwrap();
+    file::create(&wrong, "paper").unwrap();
+    let blob = holder(&spec, &Secrets::none().with_key_file("office", &right))
+        .wrap(&context(), &key())
+        .await
+        .unwrap();
+
+    let error = |secrets: Secrets| {
+        let (spec, blob) = (spec.clone(), blob.clone());
+        async move { holder(&spec, &secrets).unwrap(&context(), &blob).await.unwrap_err() }
+    };
+    let wrong_file = error(Secrets::none().with_key_file("office", &wrong)).await;
+    assert!(matches!(&wrong_file, HolderError::WrongSecret(text) if text.contains("wrong")), "{wrong_file}");
+    let missing = error(Secrets::none().with_key_file("office", folder.path().join("gone"))).await;
+    assert!(matches!(&missing, HolderError::NoSecret(text) if text.contains("gone")), "{missing}");
+    let nothing = error(Secrets::none().with_key_file("paper", &right)).await;
+    assert!(matches!(nothing, HolderError::NoSecret(_)), "{nothing}");
+
+    let mut loose = Secrets::none();
+    loose.unlabelled_key_files = vec![wrong, right];
+    holder(&spec, &loose).unwrap(&context(), &blob).await.unwrap();
+}
+
+#[tokio::test]
+async fn passphrases_are_asked_for_lazily_once_and_at_most_three_times() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let secrets = Secrets::none().with_passphrases(move |_: &str, attempt: u32| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok(Some(Zeroizing::new(if attempt == 2 { RIGHT.to_owned() } else { "wrong".to_owned() })))
+    });
+    let patient = holder(&cheap(), &secrets);
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let blob = patient.wrap(&context(), &key()).await.unwrap();
+    patient.unwrap(&context(), &blob).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "one wrong, one right, then remembered");
+
+    for given in [&["a", "b", "c", RIGHT][..], &["a"], &["", "", ""]] {
+        let error = holder(&cheap(), &saying(given)).unwrap(&context(), &blob).await.unwrap_err();
+        assert!(matches!(error, HolderError::WrongSecret(_)), "{error}");
+    }
+    let silent = holder(&cheap(), &saying(&[]));
+    assert!(matches!(silent.unwrap(&context(), &blob).await, Err(HolderError::NoSecret(_))));
+    let nobody = holder(&cheap(), &Secrets::none());
+    assert!(matches!(nobody.ready(Operation::Unwrap), Err(HolderError::NoSecret(_))));
+}
+
+#[test]
+fn hostile_parameters_are_refused_before_any_work() {
+    fn refused(spec: &KeyholderSpec, name: &str, value: Parameter) {
+        let mut hostile = spec.clone();
+        hostile.parameters.insert(name.into(), value);
+        let error = build("office", &hostile, &Secrets::none()).err().unwrap();
+        assert!(matches!(error, HolderError::Malformed(_)), "{name}: {error}");
+    }
+    let spec = cheap();
+    for (name, numbers) in [
+        ("memory", [0, (8 << 10) - 1, (1 << 20) + 1, u64::MAX]),
+        ("passes", [0, 65, 1 << 32, u64::MAX]),
+        ("lanes", [0, 65, 1 << 32, u64::MAX]),
+    ] {
+        numbers.into_iter().for_each(|number| refused(&spec, name, Parameter::Number(number)));
+        refused(&spec, name, Parameter::Text("1".into()));
+    }
+    for salt in ["", "AAAA", "not base64!"] {
+        refused(&spec, "salt", Parameter::Text(salt.into()));
+    }
+    refused(&spec, "commitment", Parameter::Text("00".into()));
+    refused(&spec, "pepper", Parameter::Text("x".into()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let (recipient, _) = age_identity(folder.path(), "one");
+    let spec = age::create(std::slice::from_ref(&recipient)).unwrap();
+    for list in [vec![], vec![recipient.clone(); 2], vec!["age1nonsense".into()], vec![recipient; 33]] {
+        refused(&spec, "recipients", Parameter::List(list));
+    }
+    let unknown = KeyholderSpec { kind: "hsm".into(), ..spec };
+    assert!(
+        matches!(build("x", &unknown, &Secrets::none()), Err(HolderError::UnknownKind(kind)) if kind == "hsm")
+    );
+}
+
+#[test]
+fn a_secret_given_as_a_recipient_is_not_repeated() {
+    let identity = ::age::x25519::Identity::generate().to_string();
+    let secret = ::age::secrecy::ExposeSecret::expose_secret(&identity).to_owned();
+    let error = age::create(std::slice::from_ref(&secret)).unwrap_err().to_string();
+    assert!(!error.contains(&secret[15..40]), "{error}");
+    let ecdsa = age::create(&[public_key("ecdsa.pub")]).unwrap_err().to_string();
+    assert!(ecdsa.contains("no recipient that age knows"), "{ecdsa}");
+}
+
+#[tokio::test]
+async fn identities_that_do_not_fit_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipient, right) = age_identity(folder.path(), "right");
+    let (_, wrong) = age_identity(folder.path(), "wrong");
+    let spec = age::create(&[recipient]).unwrap();
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
+    let unwrap = |secrets: Secrets| {
+        let (spec, blob) = (spec.clone(), blob.clone());
+        async move { holder(&spec, &secrets).unwrap(&context(), &blob).await }
+    };
+    assert!(matches!(unwrap(Secrets::none()).await, Err(HolderError::NoSecret(_))));
+    let other = unwrap(Secrets::none().with_identity(&wrong)).await.unwrap_err();
+    assert!(matches!(&other, HolderError::NoSecret(text) if text.contains("wrong")), "{other}");
+    let gone = unwrap(Secrets::none().with_identity(folder.path().join("gone"))).await.unwrap_err();
+    assert!(matches!(&gone, HolderError::NoSecret(text) if text.contains("gone")), "{gone}");
+    let unusable = unwrap(Secrets::none().with_identity(data("ecdsa"))).await.unwrap_err();
+    assert!(matches!(&unusable, HolderError::Malformed(text) if text.contains("SSH")), "{unusable}");
+    let all = Secrets::none().with_identity(data("ecdsa")).with_identity(&wrong).with_identity(&right);
+    unwrap(all).await.unwrap();
+}
+
+/// Answers every question for a secret, and counts them.
+struct Answering(&'static str, Arc<AtomicUsize>);
+
+impl Prompts for Answering {
+    fn message(&self, _: &str) {}
+
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+
+    fn public(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn secret(&self, _: &str) -> Option<Zeroizing<String>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Some(Zeroizing::new(self.0.to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn locked_ssh_keys_ask_once_and_only_when_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipient, native) = age_identity(folder.path(), "native");
+    let locked = age::create(&[public_key("ed25519-locked.pub")]).unwrap();
+    let both = age::create(&[public_key("ed25519-locked.pub"), recipient.clone()]).unwrap();
+    let foreign = age::create(&[recipient]).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let secrets = |answer| {
+        Secrets::none()
+            .with_identity(data("ed25519-locked"))
+            .with_identity(&native)
+            .with_identity(data("ecdsa"))
+            .with_prompts(Answering(answer, asked.clone()))
+    };
+
+    for spec in [&both, &foreign] {
+        let easy = holder(spec, &secrets("only for tests"));
+        let blob = easy.wrap(&context(), &key()).await.unwrap();
+        easy.unwrap(&context(), &blob).await.unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "another identity opens it without asking");
+    }
+    let holder_locked = holder(&locked, &secrets("only for tests"));
+    let blob = holder_locked.wrap(&context(), &key()).await.unwrap();
+    for _ in 0..3 {
+        holder_locked.unwrap(&context(), &blob).await.unwrap();
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+
+    let wrong = holder(&locked, &secrets("something else")).unwrap(&context(), &blob).await.unwrap_err();
+    assert!(matches!(wrong, HolderError::WrongSecret(_)), "{wrong}");
+    let nobody = Secrets::none().with_identity(data("ed25519-locked"));
+    let nobody = holder(&locked, &nobody).unwrap(&context(), &blob).await.unwrap_err();
+    assert!(matches!(nobody, HolderError::NoSecret(_)), "{nobody}");
+}
+
+#[tokio::test]
+async fn locked_identity_files() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let (recipient, path) = age_identity(folder.path(), "plain");
+    let mut lock = ::age::scrypt::Recipient::new("open sesame".to_owned().into());
+    lock.set_work_factor(2);
+    let encryptor =
+        ::age::Encryptor::with_recipients(std::iter::once(&lock as &dyn ::age::Recipient)).unwrap();
+    let mut writer = encryptor.wrap_output(Vec::new()).unwrap();
+    writer.write_all(&fs::read(path).unwrap()).unwrap();
+    let locked = folder.path().join("locked");
+    fs::write(&locked, writer.finish().unwrap()).unwrap();
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let spec = age::create(&[recipient]).unwrap();
+    let secrets =
+        |answer| Secrets::none().with_identity(&locked).with_prompts(Answering(answer, asked.clone()));
+    let right = holder(&spec, &secrets("open sesame"));
+    let blob = right.wrap(&context(), &key()).await.unwrap();
+    right.unwrap(&context(), &blob).await.unwrap();
+    right.unwrap(&context(), &blob).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let wrong = holder(&spec, &secrets("open barley")).unwrap(&context(), &blob).await.unwrap_err();
+    assert!(matches!(wrong, HolderError::WrongSecret(_)), "{wrong}");
+}
+
+#[test]
+fn nothing_secret_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("office.key");
+    let spec = file::create(&path, "office").unwrap();
+    let secrets = saying(&[RIGHT]).with_key_file("office", &path);
+    let printed = format!(
+        "{secrets:?} {:?} {:?}",
+        file::FileKeyholder::new("office", &spec, &secrets).unwrap(),
+        passphrase::PassphraseKeyholder::new("p", &cheap(), &secrets).unwrap(),
+    );
+    assert!(!printed.contains(RIGHT) && !printed.contains("STRONGROOM-KEY"), "{printed}");
+}
+
+/// How long the default cost takes; run with `--release --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn default_cost_takes() {
+    let spec = passphrase::create(RIGHT, passphrase::Cost::default()).unwrap();
+    let fresh = holder(&spec, &saying(&[RIGHT]));
+    let started = std::time::Instant::now();
+    fresh.wrap(&context(), &key()).await.unwrap();
+    println!("{:?}", started.elapsed());
+}

@@ -1,0 +1,39 @@
+//! Keyholders and custody, from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
+
+mod custody;
+mod holders;
+mod plugin;
+
+use std::path::PathBuf;
+use strongroom_format::{
+    Secret32, VaultId,
+    context::{Context, Purpose},
+};
+
+fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn public_key(name: &str) -> String {
+    std::fs::read_to_string(data(name)).unwrap().trim().to_owned()
+}
+
+fn context() -> Context {
+    Context { vault: VaultId([3; 16]), dataset: "home".into(), purpose: Purpose::Read, epoch: 7 }
+}
+
+/// Contexts that differ from [`context`] in one part each.
+fn other_contexts() -> Vec<Context> {
+    vec![
+        Context { vault: VaultId([4; 16]), ..context() },
+        Context { dataset: "mail".into(), ..context() },
+        Context { purpose: Purpose::Write, ..context() },
+        Context { epoch: 8, ..context() },
+    ]
+}
+
+fn key() -> Secret32 {
+    Secret32::new([0x42; 32])
+}

@@ -1,0 +1,515 @@
+//! Making and opening vaults, datasets and epochs: where the engine meets custody.
+//!
+//! Every wrap and unwrap goes through [`Custody`]; this module decides which key is asked for, and how
+//! often: once for a backup, once for each epoch that a restore touches.
+
+use crate::{
+    backup::format_time,
+    error::{Result, VaultError},
+    handle::{DatasetHandle, Layout},
+    sink::SessionKey,
+    store::{Blocking, Put, Store},
+};
+use bytes::Bytes;
+use jiff::{Timestamp, ToSpan};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+use strongroom_custody::{Custody, Reason};
+use strongroom_format::{
+    Damage, DatasetId, Entropy, ObjectHash, Secret32, SystemEntropy,
+    context::{Context, Purpose, WHOLE_VAULT, valid_label},
+    epoch::Epoch,
+    group::{Owner, group_key},
+    keyring::{DatasetRecord, KeyholderSpec, Keyring, PolicyTree, SigningPublicKey, VaultDocument},
+    keys::{EpochPrivateKey, SealedFor, WriteKeys},
+    limits::DOCUMENT_MAX,
+    names::{self, DatasetNames},
+    pack::KeyRecord,
+    seal::SealKey,
+};
+use tokio::runtime::Handle;
+
+/// An open vault: its storage and its newest keyring, verified.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    store: Arc<dyn Store>,
+    keyring: Keyring,
+    keyring_hash: ObjectHash,
+}
+
+/// What a new dataset is made of.
+#[derive(Debug, Clone)]
+pub struct NewDataset {
+    /// Its name.
+    pub name: String,
+    /// Who opens read keys; the vault's policy where it is not given.
+    pub read_policy: Option<PolicyTree>,
+    /// Who opens the write key; the vault's policy where it is not given.
+    pub write_policy: Option<PolicyTree>,
+    /// Length of an epoch in days.
+    pub epoch_days: u32,
+    /// How content is cut and packed.
+    pub layout: Layout,
+}
+
+impl NewDataset {
+    /// A dataset with the usual layout.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            read_policy: None,
+            write_policy: None,
+            epoch_days: 30,
+            layout: Layout { chunk_min: 64 << 10, chunk_max: 448 << 10, pack_size: 32 << 20 },
+        }
+    }
+}
+
+/// What a new vault is made of.
+#[derive(Debug, Clone)]
+pub struct NewVault {
+    /// The keyholders by their labels.
+    pub keyholders: BTreeMap<String, KeyholderSpec>,
+    /// Who opens read keys.
+    pub read_policy: PolicyTree,
+    /// Who opens write keys.
+    pub write_policy: PolicyTree,
+    /// Its first dataset.
+    pub dataset: NewDataset,
+}
+
+fn rfc3339_now() -> String {
+    format_time(Timestamp::now())
+}
+
+impl Vault {
+    /// Makes a vault with one dataset.
+    ///
+    /// # Errors
+    /// Where there is one already, a key cannot be wrapped, or the store fails.
+    pub async fn create(store: Arc<dyn Store>, new: NewVault, custody: &Custody, reason: &Reason) -> Result<Self> {
+        if store.stat(names::VAULT).await?.is_some() {
+            return Err(VaultError::VaultExists { location: store.describe() });
+        }
+        let seed = Secret32::random(&mut SystemEntropy);
+        let signing_key = SigningPublicKey::of_seed(&seed);
+        let document = VaultDocument { signing_key: signing_key.clone() };
+        let vault = document.vault();
+        let context = Context { vault, dataset: WHOLE_VAULT.into(), purpose: Purpose::Read, epoch: 0 };
+        let signing = custody.wrap_key(&new.read_policy, &context, &seed, reason).await?;
+        let mut keyring = Keyring {
+            version: 1,
+            previous: None,
+            vault,
+            signing_key,
+            created: rfc3339_now(),
+            keyholders: new.keyholders,
+            read_policy: new.read_policy,
+            write_policy: new.write_policy,
+            signing,
+            datasets: Vec::new(),
+        };
+        let (record, epoch) = make_dataset(&keyring, &new.dataset, custody, reason).await?;
+        keyring.datasets.push(record);
+        let bytes = keyring.sign_and_encode(&seed).map_err(|e| VaultError::format(names::keyring(1), e))?;
+        // The first object decides between two that make a vault at the same time.
+        if store.put_new(names::VAULT, Bytes::from(document.encode())).await? == Put::Exists {
+            return Err(VaultError::VaultExists { location: store.describe() });
+        }
+        put_epoch(store.as_ref(), &epoch).await?;
+        let keyring_hash = ObjectHash::of(&bytes);
+        store.put_new(&names::keyring(1), Bytes::from(bytes)).await?;
+        Ok(Self { store, keyring, keyring_hash })
+    }
+
+    /// Opens a vault: reads its newest keyring and verifies the signature against the vault's id.
+    ///
+    /// # Errors
+    /// Where there is no vault, it is damaged, or the store fails.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Self> {
+        let bytes = match store.get(names::VAULT, DOCUMENT_MAX as u64).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => {
+                return Err(VaultError::NoVault { location: store.describe() });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let document = VaultDocument::decode(&bytes).map_err(|e| VaultError::format(names::VAULT, e))?;
+        let mut versions = store.list(names::KEYRING).await?;
+        versions.sort_by(|a, b| a.name.cmp(&b.name));
+        let newest = versions.pop().ok_or(VaultError::MissingObject { name: names::keyring(1) })?;
+        let bytes = store.get(&newest.name, DOCUMENT_MAX as u64).await?;
+        let keyring = Keyring::decode(&bytes, &document.vault()).map_err(|e| VaultError::format(&newest.name, e))?;
+        if newest.name != names::keyring(keyring.version) {
+            return Err(VaultError::damaged(&newest.name, "keyring", Damage::Field("version")));
+        }
+        Ok(Self { store, keyring, keyring_hash: ObjectHash::of(&bytes) })
+    }
+
+    /// The newest keyring.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// The storage.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Adds a dataset: a new version of the keyring, for which the signing key is unwrapped.
+    ///
+    /// # Errors
+    /// Where the name is taken, a key cannot be wrapped or unwrapped, or somebody else changes the keyring at
+    /// the same time.
+    pub async fn add_dataset(&mut self, new: &NewDataset, custody: &Custody, reason: &Reason) -> Result<()> {
+        if self.keyring.dataset(&new.name).is_some() {
+            return Err(VaultError::DatasetExists { name: new.name.clone() });
+        }
+        let vault = self.keyring.vault;
+        let context = Context { vault, dataset: WHOLE_VAULT.into(), purpose: Purpose::Read, epoch: 0 };
+        let seed = custody.unwrap_key(&self.keyring.signing, &context, reason).await?;
+        let (record, epoch) = make_dataset(&self.keyring, new, custody, reason).await?;
+        let mut keyring = self.keyring.clone();
+        keyring.version += 1;
+        keyring.previous = Some(self.keyring_hash);
+        keyring.created = rfc3339_now();
+        keyring.datasets.push(record);
+        let name = names::keyring(keyring.version);
+        let bytes = keyring.sign_and_encode(&seed).map_err(|e| VaultError::format(&name, e))?;
+        put_epoch(self.store.as_ref(), &epoch).await?;
+        let hash = ObjectHash::of(&bytes);
+        if self.store.put_new(&name, Bytes::from(bytes)).await? == Put::Exists {
+            return Err(VaultError::Invalid(
+                "somebody else changed the vault's keyring at the same time; run the command again".into(),
+            ));
+        }
+        self.keyring = keyring;
+        self.keyring_hash = hash;
+        Ok(())
+    }
+
+    fn record(&self, name: &str) -> Result<&DatasetRecord> {
+        self.keyring.dataset(name).ok_or_else(|| VaultError::NoDataset {
+            name: name.to_owned(),
+            known: self.keyring.datasets.iter().map(|dataset| dataset.name.clone()).collect(),
+        })
+    }
+
+    fn handle(&self, record: &DatasetRecord, key: &Secret32, cache: Option<PathBuf>) -> DatasetHandle {
+        let owner = Owner { vault: self.keyring.vault, dataset: record.id };
+        DatasetHandle {
+            store: Blocking::new(Arc::clone(&self.store), Handle::current()),
+            owner,
+            name: record.name.clone(),
+            names: DatasetNames(record.id),
+            keys: Arc::new(WriteKeys::new(key)),
+            cache: cache.map(|cache| cache.join(owner.vault.to_hex()).join(owner.dataset.to_hex())),
+            layout: Layout {
+                chunk_min: record.chunk_min as usize,
+                chunk_max: record.chunk_max as usize,
+                pack_size: record.pack_size as usize,
+            },
+        }
+    }
+
+    /// Opens a dataset with its write key: enough to back up, list snapshots, forget, prune and check the
+    /// structure. One provider call.
+    ///
+    /// # Errors
+    /// Where there is no such dataset or the key is refused.
+    pub async fn open_for_writing(
+        &self,
+        dataset: &str,
+        custody: &Custody,
+        reason: &Reason,
+        cache: Option<PathBuf>,
+    ) -> Result<DatasetHandle> {
+        let record = self.record(dataset)?;
+        let context = Context {
+            vault: self.keyring.vault,
+            dataset: record.name.clone(),
+            purpose: Purpose::Write,
+            epoch: 0,
+        };
+        let key = custody.unwrap_key(&record.write_key, &context, reason).await?;
+        Ok(self.handle(record, &key, cache))
+    }
+
+    /// Opens a dataset with the read key of `epoch`, or of the newest epoch with a snapshot. The write key lies
+    /// sealed in the epoch, so that this is one provider call, too.
+    ///
+    /// # Errors
+    /// Where there is no such dataset or epoch, or the key is refused.
+    pub async fn open_for_reading(
+        &self,
+        dataset: &str,
+        epoch: Option<u32>,
+        custody: Arc<Custody>,
+        reason: &Reason,
+        cache: Option<PathBuf>,
+    ) -> Result<(DatasetHandle, ReadKeys)> {
+        let record = self.record(dataset)?;
+        let names = DatasetNames(record.id);
+        let owner = Owner { vault: self.keyring.vault, dataset: record.id };
+        let epoch = match epoch {
+            Some(epoch) => epoch,
+            None => {
+                let snapshots = self.store.list(&names.snapshots()).await?;
+                let newest = snapshots.iter().filter_map(|s| names::parse_snapshot(&s.name)).map(|(e, _)| e).max();
+                newest.unwrap_or(newest_epoch(self.store.as_ref(), names).await?.0)
+            }
+        };
+        let (document, bytes, generation) = read_epoch(self.store.as_ref(), owner, epoch).await?;
+        let private = unwrap_epoch(&document, &record.name, &custody, reason).await?;
+        let name = names.epoch(epoch, generation);
+        let key = private
+            .open_write_key(&document.write_key, &document.sealed_for())
+            .map_err(|error| VaultError::format(&name, error))?;
+        let handle = self.handle(record, &key, cache);
+        document.verify(&bytes, &handle.keys, epoch, generation).map_err(|e| VaultError::format(&name, e))?;
+        if key.commitment() != record.write_key.commitment {
+            return Err(VaultError::damaged(&name, "epoch", Damage::Field("write key")));
+        }
+        let keys = ReadKeys {
+            handle: handle.clone(),
+            custody,
+            reason: reason.clone(),
+            opened: Mutex::new(Opened { epochs: HashMap::from([(epoch, private)]), groups: HashMap::new() }),
+        };
+        Ok((handle, keys))
+    }
+
+    /// Draws the session key of a backup and seals it to the newest epoch. Where that epoch's time is over, a
+    /// new one is opened, for which keyholders only need to wrap. Returns, beside the key, why a due epoch
+    /// could not be opened, if so: the backup goes on with the old one.
+    ///
+    /// # Errors
+    /// Where the newest epoch is damaged or forged, or the store fails.
+    pub async fn session_key(
+        &self,
+        handle: &DatasetHandle,
+        custody: &Custody,
+        reason: &Reason,
+    ) -> Result<(SessionKey, Option<VaultError>)> {
+        let record = self.record(&handle.name)?;
+        let (number, _) = newest_epoch(self.store.as_ref(), handle.names).await?;
+        let mut epoch = self.verified_epoch(handle, number).await?;
+        let mut kept = None;
+        let opened: Timestamp = epoch
+            .opened
+            .parse()
+            .map_err(|_| VaultError::damaged(handle.names.epoch(number, 0), "epoch", Damage::Field("opened")))?;
+        let due = opened.checked_add((i64::from(record.epoch_days) * 24).hours()).unwrap_or(Timestamp::MAX);
+        if Timestamp::now() >= due {
+            match self.open_next_epoch(record, handle, number + 1, custody, reason).await {
+                Ok(next) => epoch = next,
+                Err(error) => kept = Some(error),
+            }
+        }
+        let secret = Secret32::random(&mut SystemEntropy);
+        let sealed =
+            Box::new(epoch.public_key.seal_session_key(&secret, &epoch.sealed_for(), &mut SystemEntropy));
+        Ok((SessionKey { secret, epoch: epoch.number, sealed }, kept))
+    }
+
+    /// Opens the next epoch now.
+    ///
+    /// # Errors
+    /// Where a keyholder does not wrap, or the store fails.
+    pub async fn rotate(&self, handle: &DatasetHandle, custody: &Custody, reason: &Reason) -> Result<u32> {
+        let record = self.record(&handle.name)?;
+        let (number, _) = newest_epoch(self.store.as_ref(), handle.names).await?;
+        Ok(self.open_next_epoch(record, handle, number + 1, custody, reason).await?.number)
+    }
+
+    async fn open_next_epoch(
+        &self,
+        record: &DatasetRecord,
+        handle: &DatasetHandle,
+        number: u32,
+        custody: &Custody,
+        reason: &Reason,
+    ) -> Result<Epoch> {
+        let epoch =
+            make_epoch(handle.owner, record, number, handle.keys.secret(), custody, reason).await?;
+        let bytes = Bytes::from(epoch.encode(&handle.keys));
+        match self.store.put_new(&handle.names.epoch(number, 0), bytes).await? {
+            Put::Created => Ok(epoch),
+            // Another host was faster: its epoch is as good.
+            Put::Exists => self.verified_epoch(handle, number).await,
+        }
+    }
+
+    async fn verified_epoch(&self, handle: &DatasetHandle, number: u32) -> Result<Epoch> {
+        let (epoch, bytes, generation) = read_epoch(self.store.as_ref(), handle.owner, number).await?;
+        epoch
+            .verify(&bytes, &handle.keys, number, generation)
+            .map_err(|error| VaultError::format(handle.names.epoch(number, generation), error))?;
+        Ok(epoch)
+    }
+}
+
+async fn make_dataset(
+    keyring: &Keyring,
+    new: &NewDataset,
+    custody: &Custody,
+    reason: &Reason,
+) -> Result<(DatasetRecord, (Epoch, Vec<u8>))> {
+    if !valid_label(&new.name) {
+        return Err(VaultError::Invalid(format!(
+            "`{}` cannot name a dataset: use 1 to 64 of a-z 0-9 . _ -, starting with a letter or digit",
+            new.name.escape_debug()
+        )));
+    }
+    let secret = Secret32::random(&mut SystemEntropy);
+    let id = DatasetId(SystemEntropy.array());
+    let context =
+        Context { vault: keyring.vault, dataset: new.name.clone(), purpose: Purpose::Write, epoch: 0 };
+    let write_policy = new.write_policy.clone().unwrap_or_else(|| keyring.write_policy.clone());
+    let write_key = custody.wrap_key(&write_policy, &context, &secret, reason).await?;
+    let record = DatasetRecord {
+        name: new.name.clone(),
+        id,
+        created: rfc3339_now(),
+        read_policy: new.read_policy.clone().unwrap_or_else(|| keyring.read_policy.clone()),
+        write_policy,
+        epoch_days: new.epoch_days,
+        chunk_min: new.layout.chunk_min as u32,
+        chunk_max: new.layout.chunk_max as u32,
+        pack_size: new.layout.pack_size as u32,
+        write_key,
+    };
+    let owner = Owner { vault: keyring.vault, dataset: id };
+    let epoch = make_epoch(owner, &record, 1, &secret, custody, reason).await?;
+    let bytes = epoch.encode(&WriteKeys::new(&secret));
+    Ok((record, (epoch, bytes)))
+}
+
+async fn make_epoch(
+    owner: Owner,
+    record: &DatasetRecord,
+    number: u32,
+    write_key: &Secret32,
+    custody: &Custody,
+    reason: &Reason,
+) -> Result<Epoch> {
+    let private = EpochPrivateKey::generate(&mut SystemEntropy);
+    let public_key = private.public();
+    let context =
+        Context { vault: owner.vault, dataset: record.name.clone(), purpose: Purpose::Read, epoch: number };
+    let read_key = custody.wrap_key(&record.read_policy, &context, private.secret(), reason).await?;
+    let to = SealedFor { vault: owner.vault, dataset: owner.dataset, epoch: number };
+    let write_key = Box::new(public_key.seal_write_key(write_key, &to, &mut SystemEntropy));
+    Ok(Epoch { owner, number, generation: 0, opened: rfc3339_now(), public_key, write_key, read_key })
+}
+
+async fn put_epoch(store: &dyn Store, (epoch, bytes): &(Epoch, Vec<u8>)) -> Result<()> {
+    let name = DatasetNames(epoch.owner.dataset).epoch(epoch.number, epoch.generation);
+    store.put_new(&name, Bytes::from(bytes.clone())).await?;
+    Ok(())
+}
+
+async fn newest_epoch(store: &dyn Store, names: DatasetNames) -> Result<(u32, u32)> {
+    let listed = store.list(&names.epochs()).await?;
+    let newest = listed.iter().filter_map(|object| names::parse_epoch(&object.name)).max();
+    newest.ok_or(VaultError::MissingObject { name: names.epoch(1, 0) })
+}
+
+/// The newest generation of an epoch's document, its bytes and its generation.
+async fn read_epoch(store: &dyn Store, owner: Owner, number: u32) -> Result<(Epoch, Bytes, u32)> {
+    let names = DatasetNames(owner.dataset);
+    let listed = store.list(&names.epochs()).await?;
+    let generations = listed.iter().filter_map(|object| names::parse_epoch(&object.name));
+    let generation = generations.filter(|(n, _)| *n == number).map(|(_, generation)| generation).max();
+    let generation = generation.ok_or(VaultError::MissingObject { name: names.epoch(number, 0) })?;
+    let name = names.epoch(number, generation);
+    let bytes = store.get(&name, DOCUMENT_MAX as u64).await?;
+    let epoch = Epoch::decode(&bytes, &owner).map_err(|error| VaultError::format(&name, error))?;
+    Ok((epoch, bytes, generation))
+}
+
+async fn unwrap_epoch(
+    epoch: &Epoch,
+    dataset: &str,
+    custody: &Custody,
+    reason: &Reason,
+) -> Result<EpochPrivateKey> {
+    let context = Context {
+        vault: epoch.owner.vault,
+        dataset: dataset.to_owned(),
+        purpose: Purpose::Read,
+        epoch: epoch.number,
+    };
+    let private = EpochPrivateKey::from_secret(custody.unwrap_key(&epoch.read_key, &context, reason).await?);
+    if private.public() != epoch.public_key {
+        let name = DatasetNames(epoch.owner.dataset).epoch(epoch.number, epoch.generation);
+        return Err(VaultError::damaged(name, "epoch", Damage::Field("public key")));
+    }
+    Ok(private)
+}
+
+/// The read keys of a dataset: unwrapped when a group first needs them, once for each epoch.
+pub struct ReadKeys {
+    handle: DatasetHandle,
+    custody: Arc<Custody>,
+    reason: Reason,
+    opened: Mutex<Opened>,
+}
+
+struct Opened {
+    epochs: HashMap<u32, EpochPrivateKey>,
+    groups: HashMap<[u8; 32], Arc<SealKey>>,
+}
+
+impl ReadKeys {
+    /// The key of the groups under a record. Blocks while a keyholder is asked: not for runtime threads.
+    ///
+    /// # Errors
+    /// Where the keyholders refuse, or the record is damaged.
+    pub fn group_key(&self, record: &KeyRecord) -> Result<Arc<SealKey>> {
+        // One thread at a time, so that an epoch is unwrapped once.
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = opened.groups.get(record.salt()) {
+            return Ok(Arc::clone(key));
+        }
+        let secret = match record {
+            KeyRecord::Write { .. } => self.handle.keys.refs_secret(),
+            KeyRecord::Session { epoch, sealed, .. } => {
+                if !opened.epochs.contains_key(epoch) {
+                    opened.epochs.insert(*epoch, self.unwrap(*epoch)?);
+                }
+                let private = opened.epochs.get(epoch).ok_or(VaultError::Bug("an epoch was not kept"))?;
+                let Owner { vault, dataset } = self.handle.owner;
+                private
+                    .open_session_key(sealed, &SealedFor { vault, dataset, epoch: *epoch })
+                    .map_err(|error| VaultError::format("session key of a pack", error))?
+            }
+        };
+        let key = Arc::new(group_key(&secret, record.salt()));
+        opened.groups.insert(*record.salt(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn unwrap(&self, epoch: u32) -> Result<EpochPrivateKey> {
+        self.handle.store.block_on(async {
+            let store = self.handle.store.store();
+            let (document, bytes, generation) = read_epoch(store.as_ref(), self.handle.owner, epoch).await?;
+            document
+                .verify(&bytes, &self.handle.keys, epoch, generation)
+                .map_err(|error| VaultError::format(self.handle.names.epoch(epoch, generation), error))?;
+            unwrap_epoch(&document, &self.handle.name, &self.custody, &self.reason).await
+        })
+    }
+}
+
+impl std::fmt::Debug for ReadKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReadKeys(..)")
+    }
+}
