@@ -5,18 +5,27 @@
 
 pub mod access;
 pub mod backup;
+pub mod check;
 pub mod chunker;
 pub mod error;
 pub mod fs;
 pub mod groups;
 pub mod handle;
+mod health;
 pub mod index;
+mod marks;
 pub mod monitor;
 pub mod packer;
+mod pool;
 pub mod progress;
+//P
+//R
 pub mod session;
 pub mod sink;
+pub mod snapshots;
+//S
 pub mod store;
 pub mod tree;
+mod walk;
 
 pub use error::{Result, VaultError};
