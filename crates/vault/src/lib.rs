@@ -1,1 +1,3 @@
 //! Strongroom: vault.
+
+pub mod store;
