@@ -18,12 +18,10 @@ pub mod monitor;
 pub mod packer;
 mod pool;
 pub mod progress;
-//P
-//R
+pub mod restore;
 pub mod session;
 pub mod sink;
 pub mod snapshots;
-//S
 pub mod store;
 pub mod tree;
 mod walk;

@@ -80,7 +80,6 @@ impl Subset {
 /// A pack to read.
 struct Task {
     run: Arc<Run>,
-    run_ordinal: u32,
     ordinal: u32,
     pack: Pack,
 }
@@ -115,7 +114,7 @@ pub fn read_data(
             let (run_ordinal, ordinal) = (run_ordinal as u32, ordinal as u32);
             let state = survey.health.state(run_ordinal, ordinal);
             if matches!(state, PackState::Whole | PackState::Length(_)) {
-                tasks.push(Task { run: Arc::clone(&run), run_ordinal, ordinal, pack: *pack });
+                tasks.push(Task { run: Arc::clone(&run), ordinal, pack: *pack });
             }
         }
     }

@@ -5,8 +5,9 @@ use super::error::{At, Operation, StoreError};
 /// The longest name, in bytes. S3 allows 1,024 with the prefix of the vault.
 pub const MAX_NAME_LEN: usize = 768;
 
-/// The longest part of a name between slashes, in bytes: the limit of file systems.
-pub const MAX_SEGMENT_LEN: usize = 255;
+/// The longest part of a name between slashes, in bytes. File systems allow 255; SeaweedFS, which keeps
+/// its objects in one, appends to the names in buckets with versions (and answers 500 at the limit).
+pub const MAX_SEGMENT_LEN: usize = 200;
 
 /// The first segment that is reserved for unfinished files in a local store.
 pub(super) const TEMPORARY: &str = "tmp";
