@@ -7,7 +7,10 @@ use crate::{
     marks::{Bits, Marks},
 };
 use jiff::Timestamp;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use strongroom_format::{ChunkId, ObjectHash, keys::ChunkKind, names};
 
 /// A pack in the vault's listing.
@@ -80,6 +83,40 @@ impl Health {
         Self { index, states, places, lost_groups, lost_entries }
     }
 
+    /// The packs of the index of which something is lost.
+    pub(crate) fn spoilt_packs(&self) -> Result<HashSet<ObjectHash>> {
+        let mut spoilt = HashSet::new();
+        for (ordinal, run) in self.index.runs().iter().enumerate() {
+            let lost_groups = self.lost_groups.get(ordinal);
+            for (nth, pack) in run.packs().iter().enumerate() {
+                let mut groups = pack.first_group..pack.first_group + pack.groups;
+                let lost = |group: u32| lost_groups.is_some_and(|bits| bits.get(group as usize));
+                let state = self.state(ordinal as u32, nth as u32);
+                if matches!(state, PackState::Missing | PackState::Length(_)) || groups.any(lost) {
+                    spoilt.insert(pack.hash);
+                }
+            }
+            run.for_each_entry(|position, entry| {
+                if self.lost_entries.is_set(ordinal, position)
+                    && let Some(pack) = run.packs().get(entry.pack as usize)
+                {
+                    spoilt.insert(pack.hash);
+                }
+            })?;
+        }
+        Ok(spoilt)
+    }
+
+    /// Whether the `nth` group of a pack can be read in full, as far as is known.
+    pub(crate) fn is_group_good(&self, hash: &ObjectHash, nth: u32) -> bool {
+        self.places.get(hash).into_iter().flatten().all(|(run, ordinal)| {
+            let runs = self.index.runs();
+            let pack = runs.get(*run as usize).and_then(|r| r.packs().get(*ordinal as usize));
+            let bits = self.lost_groups.get(*run as usize);
+            pack.zip(bits).is_some_and(|(pack, bits)| !bits.get((pack.first_group + nth) as usize))
+        })
+    }
+
     pub(crate) fn names_pack(&self, hash: &ObjectHash) -> bool {
         self.places.contains_key(hash)
     }
@@ -119,8 +156,12 @@ impl Health {
 
     /// Whether the chunk at a place can be read, as far as is known.
     pub(crate) fn is_good(&self, place: &Location) -> bool {
-        self.state(place.run, place.pack) == PackState::Whole
-            && !self.lost_groups.get(place.run as usize).is_some_and(|bits| bits.get(place.group as usize))
+        self.state(place.run, place.pack) == PackState::Whole && self.is_readable(place)
+    }
+
+    /// Whether reading has found nothing wrong with the chunk at a place.
+    pub(crate) fn is_readable(&self, place: &Location) -> bool {
+        !self.lost_groups.get(place.run as usize).is_some_and(|bits| bits.get(place.group as usize))
             && !self.lost_entries.get(place)
     }
 

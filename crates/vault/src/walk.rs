@@ -14,10 +14,7 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 use strongroom_format::{ChunkId, Damage, RefsId, keys::ChunkKind, tree::RefsNode};
 
@@ -230,43 +227,5 @@ impl<V: Visitor> Walk<'_, V> {
 
     fn mark_data(&self, chunks: &[ChunkId]) -> Result<()> {
         chunks.iter().try_for_each(|id| self.mark(ChunkKind::Data, id).map(|_| ()))
-    }
-}
-
-/// Calls `visit` with every place that is marked, with how long the chunk is: by runs, in order.
-pub(crate) fn for_each_marked(
-    index: &Index,
-    marks: &Marks,
-    mut visit: impl FnMut(usize, &crate::index::Entry),
-) -> Result<()> {
-    for (ordinal, run) in index.runs().iter().enumerate() {
-        run.for_each_entry(|position, entry| {
-            if marks.is_set(ordinal, position) {
-                visit(ordinal, &entry);
-            }
-        })?;
-    }
-    Ok(())
-}
-
-/// A visitor for walks that stop at the first damage.
-#[derive(Debug, Default)]
-pub(crate) struct Strict {
-    /// How many chunks of each kind were reached.
-    pub(crate) reached: [AtomicUsize; 3],
-}
-
-impl Visitor for Strict {
-    fn reached(&self, kind: ChunkKind, _: &Location, _: &[Location]) -> Result<()> {
-        self.reached[kind as usize - 1].fetch_add(1, Relaxed);
-        Ok(())
-    }
-
-    fn missing(&self, _: ChunkKind, id: &ChunkId) -> Result<()> {
-        Err(VaultError::MissingChunk { id: *id })
-    }
-
-    fn unreadable(&self, _: &ChunkId, _: &Location, _: VaultError) -> Result<()> {
-        Ok(())
     }
 }

@@ -125,7 +125,7 @@ impl<'a> Taint<'a> {
     }
 
     /// Collects the objects to blame for the damage below a tainted node.
-    fn blame(&self, root: &RefsId, objects: &mut BTreeSet<String>) -> Result<()> {
+    pub(crate) fn blame(&self, root: &RefsId, objects: &mut BTreeSet<String>) -> Result<()> {
         let seen = Marks::new(&self.health.index);
         let mut stack = vec![*root];
         while let Some(id) = stack.pop() {
@@ -162,8 +162,13 @@ impl<'a> Taint<'a> {
         Ok(())
     }
 
+    /// The object to blame for a chunk that is lost.
+    pub(crate) fn blame_for(&self, id: &ChunkId) -> Result<String> {
+        self.health.blame(self.handle, id)
+    }
+
     /// The chunk to blame where a file's content is lost.
-    fn lost_content(&self, refs: &EntryRefs) -> Result<Option<ChunkId>> {
+    pub(crate) fn lost_content(&self, refs: &EntryRefs) -> Result<Option<ChunkId>> {
         let first_lost = |chunks: &[ChunkId]| -> Result<Option<ChunkId>> {
             for id in chunks {
                 if self.is_lost(ChunkKind::Data, id)? {
@@ -196,7 +201,7 @@ impl<'a> Taint<'a> {
     }
 
     /// Calls `report` with each path below a root that cannot be restored and the object to blame.
-    pub(crate) fn lost_paths(
+    fn lost_paths(
         &self,
         reader: &GroupReader,
         root: &RefsId,

@@ -108,6 +108,18 @@ pub fn read_data(
     monitor: &Monitor<'_>,
 ) -> Result<Report> {
     let mut survey = Survey::take(handle, threads, monitor)?;
+    read_packs(&mut survey, keys, subset, threads, monitor)?;
+    survey.report(Some(Arc::clone(keys)))
+}
+
+/// Reads packs and enters what is lost into the survey.
+pub(crate) fn read_packs(
+    survey: &mut Survey,
+    keys: &Arc<ReadKeys>,
+    subset: Subset,
+    threads: usize,
+    monitor: &Monitor<'_>,
+) -> Result<()> {
     let mut tasks = Vec::new();
     for (run_ordinal, run) in survey.health.index.runs().into_iter().enumerate() {
         for (ordinal, pack) in run.packs().iter().enumerate() {
@@ -124,7 +136,7 @@ pub fn read_data(
     monitor.counters.found(tasks.len() as u64, tasks.iter().map(|task| task.pack.len).sum());
     monitor.counters.totals_final();
     let reading = Reading {
-        survey: &survey,
+        survey,
         keys,
         monitor,
         hashed: AtomicU64::new(0),
@@ -140,7 +152,7 @@ pub fn read_data(
     survey.counts.bytes_hashed = bytes_hashed.into_inner();
     survey.counts.chunks_verified = chunks.into_inner();
     survey.counts.bytes_verified = bytes.into_inner();
-    survey.report(Some(Arc::clone(keys)))
+    Ok(())
 }
 
 impl Reading<'_> {

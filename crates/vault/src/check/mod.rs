@@ -15,6 +15,7 @@ pub use report::{Counts, Defect, Finding, Orphans, Report};
 pub use scrub::scrub;
 
 pub(crate) use affected::Taint;
+pub(crate) use data::read_packs;
 use report::Findings;
 
 use crate::{

@@ -7,7 +7,7 @@ mod run;
 
 pub use run::{Entry, Pack, Run};
 
-use crate::{error::VaultError, handle::DatasetHandle};
+use crate::{error::VaultError, handle::DatasetHandle, snapshots::is_spoilt};
 use std::{
     collections::HashSet,
     fs::File,
@@ -123,7 +123,7 @@ impl Index {
             let name = handle.names.segment(&hash);
             match read_segment(handle, &name, &hash) {
                 Ok(packs) => index.add_segment(hash, &packs)?,
-                Err(VaultError::Store(error)) => return Err(VaultError::Store(error)),
+                Err(error) if matches!(error, VaultError::Store(_)) && !is_spoilt(&error) => return Err(error),
                 Err(error) => damaged.push(DamagedSegment { name, error }),
             }
         }
