@@ -123,7 +123,9 @@ impl Index {
             let name = handle.names.segment(&hash);
             match read_segment(handle, &name, &hash) {
                 Ok(packs) => index.add_segment(hash, &packs)?,
-                Err(error) if matches!(error, VaultError::Store(_)) && !is_spoilt(&error) => return Err(error),
+                Err(error) if matches!(error, VaultError::Store(_)) && !is_spoilt(&error) => {
+                    return Err(error);
+                }
                 Err(error) => damaged.push(DamagedSegment { name, error }),
             }
         }

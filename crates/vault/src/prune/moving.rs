@@ -68,7 +68,7 @@ pub(super) fn move_groups(
         let mut mover = Mover { survey, monitor, compaction, open: Default::default(), uploads: sender };
         let read = read_all(&mut mover, packs, sink.as_ref());
         let Mover { open, uploads, .. } = mover;
-        let sent = open.into_iter().flatten().try_for_each(|pack| uploads.send(pack));
+        let all_sent = open.into_iter().flatten().all(|pack| uploads.send(pack).is_ok());
         drop(uploads);
         let mut moved = Moved::default();
         let mut failure = read.map(|damaged| moved.damaged = damaged).err();
@@ -81,7 +81,7 @@ pub(super) fn move_groups(
         }
         match failure {
             Some(error) => Err(error),
-            None if sent.is_err() => Err(VaultError::Bug("the upload threads have ended")),
+            None if !all_sent => Err(VaultError::Bug("the upload threads have ended")),
             None => Ok(moved),
         }
     })?;
@@ -179,8 +179,8 @@ impl Mover<'_> {
         };
         let handle = &self.survey.handle;
         let open = &mut self.open[directory.kind as usize - 1];
-        let builder = open
-            .get_or_insert_with(|| PackBuilder::for_moved(handle.owner, directory.kind, Vec::new()));
+        let builder =
+            open.get_or_insert_with(|| PackBuilder::for_moved(handle.owner, directory.kind, Vec::new()));
         builder.move_group(key, record, stored);
         let full = builder.len() >= handle.layout.pack_size || !builder.has_room();
         if full && let Some(pack) = open.take() {

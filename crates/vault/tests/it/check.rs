@@ -38,7 +38,7 @@ fn a_fresh_vault_has_no_findings() {
     assert!(report.counts.bytes_verified > 3 << 20);
     assert_eq!(report.counts.snapshots, 2);
     // Without any cache the answer is the same.
-    std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
+    fixture.lose_cache();
     assert_eq!(fixture.structure().findings, []);
 }
 
@@ -54,9 +54,7 @@ fn an_empty_vault_has_no_findings() {
 fn parts_of_the_content_together_are_all_of_it() {
     let fixture = filled();
     let total = fixture.objects("packs").len() as u64;
-    let read: u64 = (1..=4)
-        .map(|n| fixture.read_data(Subset::Part { n, of: 4 }).counts.objects_hashed)
-        .sum();
+    let read: u64 = (1..=4).map(|n| fixture.read_data(Subset::Part { n, of: 4 }).counts.objects_hashed).sum();
     assert_eq!(read, total);
     assert_eq!(fixture.read_data(Subset::Share(1.0)).counts.objects_hashed, total);
     let half = fixture.read_data(Subset::Share(0.5)).counts;
@@ -80,8 +78,14 @@ fn a_flipped_bit_in_content_is_found_with_its_file() {
     let report = fixture.read_data(Subset::All);
     assert_eq!(objects(&report), BTreeSet::from([name.as_str()]));
     let damages: Vec<_> = report.findings.iter().map(|finding| &finding.defect).collect();
-    assert!(damages.iter().any(|d| matches!(d, Defect::Damaged(e) if e.damage == Damage::Hash)), "{damages:?}");
-    assert!(damages.iter().any(|d| matches!(d, Defect::Damaged(e) if e.damage == Damage::Seal)), "{damages:?}");
+    assert!(
+        damages.iter().any(|d| matches!(d, Defect::Damaged(e) if e.damage == Damage::Hash)),
+        "{damages:?}"
+    );
+    assert!(
+        damages.iter().any(|d| matches!(d, Defect::Damaged(e) if e.damage == Damage::Seal)),
+        "{damages:?}"
+    );
     assert_eq!(report.affected.len(), 1);
     assert!(report.affected_by(&report.findings[0]).next().is_some());
     let paths = paths(&report);
@@ -195,7 +199,7 @@ fn damaged_segments_and_snapshots_are_found() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         fixture.set(&name, bytes);
-        std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
+        fixture.lose_cache();
         let report = fixture.structure();
         assert!(objects(&report).contains(name.as_str()), "{report:?}");
         assert!(objects(&fixture.scrub()).contains(name.as_str()));

@@ -20,6 +20,9 @@ use strongroom_vault::{
 };
 use tempfile::TempDir;
 
+/// The files of a snapshot, by path.
+pub(crate) type Content = Vec<(String, Vec<u8>)>;
+
 /// A vault over a store in memory, and a directory to back up.
 pub(crate) struct Fixture {
     pub(crate) memory: Arc<Memory>,
@@ -138,6 +141,13 @@ impl Fixture {
         snapshots::remove(&self.handle(), ids).unwrap();
     }
 
+    /// Throws the local caches away.
+    pub(crate) fn lose_cache(&self) {
+        for entry in fs::read_dir(self.vault.cache.path()).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+    }
+
     /// The names of objects of one kind, such as `packs`.
     pub(crate) fn objects(&self, kind: &str) -> Vec<String> {
         let folder = format!("/{kind}/");
@@ -168,7 +178,7 @@ impl Fixture {
     }
 
     /// Every file of a snapshot with its content, read through the trees.
-    pub(crate) fn content(&self, id: &ObjectHash) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn content(&self, id: &ObjectHash) -> Content {
         let (handle, keys) = self.vault.reading(&self.vault.vault).unwrap();
         let (reader, damaged) = GroupReader::open(&handle, Some(keys)).unwrap();
         assert!(damaged.is_empty());

@@ -1,6 +1,6 @@
 //! Prune frees what nothing needs, and nothing else.
 
-use crate::damage::{Fixture, noise};
+use crate::damage::{Content, Fixture, noise};
 use std::sync::Arc;
 use strongroom_format::{ObjectHash, SystemEntropy, control::Condemnation, names};
 use strongroom_testkit::vault::watched;
@@ -36,13 +36,14 @@ impl Fixture {
 }
 
 /// Three snapshots that share some content; the contents of each.
-fn three(fixture: &Fixture) -> Vec<(ObjectHash, Vec<(String, Vec<u8>)>)> {
+fn three(fixture: &Fixture) -> Vec<(ObjectHash, Content)> {
     let mut all = Vec::new();
     for round in 0..3u64 {
         fixture.write("shared", &noise(1_500_000, 1));
         fixture.write(&format!("own{round}"), &noise(2_700_000, 10 + round));
         for nth in 0..20 {
-            fixture.write(&format!("d/f{nth}"), &noise(3000, nth + if nth % 2 == 0 { 0 } else { 100 * round }));
+            fixture
+                .write(&format!("d/f{nth}"), &noise(3000, nth + if nth % 2 == 0 { 0 } else { 100 * round }));
         }
         let id = fixture.backup().id.unwrap();
         fixture.delete(&format!("own{round}"));
@@ -170,7 +171,8 @@ fn compaction_rewrites_groups_that_are_half_dead() {
     let compaction = fixture.compaction();
     let options = PruneOptions { compact: true, ..TIGHT };
     let outcome =
-        watched(|monitor| prune::plan(&handle, &options, monitor)?.execute(Some(&compaction), monitor)).unwrap();
+        watched(|monitor| prune::plan(&handle, &options, monitor)?.execute(Some(&compaction), monitor))
+            .unwrap();
     assert!(outcome.waiting.is_none());
     assert!(fixture.stored() < before / 2, "{} of {before}", fixture.stored());
     assert_eq!(fixture.content(&second), content);
@@ -315,7 +317,7 @@ fn damage_that_hides_what_is_needed_stops_prune() {
         let mut bytes = fixture.bytes(&name);
         bytes.truncate(60);
         fixture.set(&name, bytes);
-        std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
+        fixture.lose_cache();
         let before = fixture.memory.contents();
         let result = fixture.prune_with(&TIGHT);
         // The last pack of a kind may happen to be dead; then there is nothing in the way.
@@ -355,8 +357,10 @@ fn who_may_not_delete_is_told_before_anything_changes() {
     let fixture = Fixture::new();
     let all = three(&fixture);
     fixture.forget(&[all[0].0]);
-    let store: Arc<dyn Store> =
-        Arc::new(strongroom_testkit::store::NoDeleteStore::new(Arc::clone(&fixture.memory) as Arc<dyn Store>));
+    let store: Arc<dyn Store> = Arc::new(strongroom_testkit::store::NoDeleteStore::new(Arc::clone(
+        &fixture.memory,
+    )
+        as Arc<dyn Store>));
     let vault = fixture.vault.through(store).unwrap();
     let handle = fixture.vault.writing(&vault).unwrap();
     let packs = fixture.objects("packs");
@@ -403,12 +407,13 @@ fn a_chunk_that_lies_in_two_packs_is_kept_once() {
     fixture.write("same", &noise(400_000, 5));
     let first = fixture.backup().id.unwrap();
     // A second host that does not see the first one's index stores everything again.
-    let hidden: Vec<_> = fixture.objects("index").into_iter().map(|name| (name.clone(), fixture.bytes(&name))).collect();
+    let hidden: Vec<_> =
+        fixture.objects("index").into_iter().map(|name| (name.clone(), fixture.bytes(&name))).collect();
     hidden.iter().for_each(|(name, _)| fixture.remove(name));
     let snapshots: Vec<_> =
         fixture.objects("snapshots").into_iter().map(|name| (name.clone(), fixture.bytes(&name))).collect();
     snapshots.iter().for_each(|(name, _)| fixture.remove(name));
-    std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
+    fixture.lose_cache();
     let second = fixture.backup().id.unwrap();
     hidden.iter().chain(&snapshots).for_each(|(name, bytes)| fixture.add(name, bytes));
     let before = fixture.stored();
