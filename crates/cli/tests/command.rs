@@ -24,6 +24,25 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+const WORKING: [&str; 16] = [
+    "backup",
+    "completions",
+    "config",
+    "copy",
+    "dataset",
+    "diff",
+    "dump",
+    "find",
+    "forget",
+    "init",
+    "ls",
+    "man",
+    "mount",
+    "snapshots",
+    "version",
+    "help",
+];
+
 #[test]
 fn help_lists_exactly_the_commands_that_work() {
     let help = stdout(&run(&["--help"], &[]));
@@ -34,8 +53,8 @@ fn help_lists_exactly_the_commands_that_work() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(commands, ["completions", "config", "man", "version", "help"], "{help}");
-    assert_eq!(run(&["backup", "/home"], &[]).status.code(), Some(2));
+    assert_eq!(commands, WORKING, "{help}");
+    assert_eq!(run(&["prune-everything"], &[]).status.code(), Some(2));
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod access;
 pub mod backup;
 pub mod browse;
 pub mod chunker;
+pub mod copy;
 pub mod error;
 pub mod fs;
 pub mod groups;

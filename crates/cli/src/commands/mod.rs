@@ -57,6 +57,8 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
     /// Show what is configured, and where it comes from
     Config(config::ConfigArgs),
+    /// Copy snapshots into another vault
+    Copy(copy::CopyArgs),
     /// Add and list datasets
     Dataset(dataset::DatasetArgs),
     /// Show what differs between two snapshots
@@ -91,6 +93,7 @@ impl Command {
             Self::Backup(args) => backup::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Config(args) => config::run(&args, context),
+            Self::Copy(args) => copy::run(&args, context),
             Self::Dataset(args) => dataset::run(&args, context),
             Self::Diff(args) => diff::run(&args, context),
             Self::Dump(args) => dump::run(&args, context),
