@@ -131,7 +131,9 @@ fn what_was_backed_up_comes_back() {
     std::fs::remove_file(world.path("src/soft")).unwrap();
     std::fs::write(world.path("src/sub/big"), "small").unwrap();
     let second = world.json(&["backup", &world.src()]).pop().unwrap();
-    assert_eq!((&second["files_new"], &second["files_changed"]), (&1.into(), &1.into()));
+    // Files that are this young are read again, because a change might not show in their times.
+    let known = second["files_changed"].as_u64().unwrap() + second["files_unmodified"].as_u64().unwrap();
+    assert_eq!((&second["files_new"], known), (&1.into(), 4), "{second}");
     let diff = world.ok(&["diff", &first, "latest", "-q"]);
     let expected: String = ["-    S/soft", "M    S/sub/big", "+    S/two"]
         .map(|line| line.replace('S', &world.src()) + "\n")
@@ -163,8 +165,8 @@ fn wrong_input_is_told_with_its_own_code() {
     assert!(world.fails(&["snapshots", "--since", "soon"], 2).contains("SR-0101"));
     assert!(world.fails(&["snapshots", "-r", "./none"], 1).contains("SR-0301"));
     assert!(world.fails(&["snapshots", "-r", "ftp://x/y"], 2).contains("SR-0101"));
-    let partly = world.fails(&["backup", &world.src(), "/does/not/exist"], 3);
-    assert!(partly.contains("cannot read `/does/not/exist`") && partly.contains("SR-0601"), "{partly}");
+    let partly = world.fails(&["backup", &world.src(), "/nonexistent"], 3);
+    assert!(partly.contains("cannot read `/nonexistent`") && partly.contains("SR-0601"), "{partly}");
 }
 
 #[test]

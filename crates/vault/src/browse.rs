@@ -29,6 +29,9 @@ pub fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
     joined
 }
 
+/// Is given each entry with its path.
+pub type Visit<'v, E> = dyn FnMut(&[u8], &TreeEntry) -> Result<Next, E> + 'v;
+
 /// Visits everything below a directory whose path is `base`: each entry with its path, a directory before its
 /// content, in the order of names. Holds the entries of one directory for each level.
 ///
@@ -38,7 +41,7 @@ pub fn walk<E: From<VaultError>>(
     reader: &GroupReader,
     directory: &RefsId,
     base: &[u8],
-    visit: &mut dyn FnMut(&[u8], &TreeEntry) -> Result<Next, E>,
+    visit: &mut Visit<'_, E>,
 ) -> Result<(), E> {
     let mut levels = vec![(base.to_vec(), read_directory(reader, directory)?.into_iter())];
     while let Some((path, entries)) = levels.last_mut() {

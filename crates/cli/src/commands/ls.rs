@@ -76,10 +76,12 @@ pub fn run(args: &LsArgs, context: &Context) -> Result<(), CliError> {
     places.iter().try_for_each(|place| list(&reading, place, &show))
 }
 
+type Show<'s> = dyn Fn(&[u8], &TreeEntry) -> Result<Next, CliError> + 's;
+
 fn list(
     reading: &Reading,
     place: &Place,
-    show: &dyn Fn(&[u8], &TreeEntry) -> Result<Next, CliError>,
+    show: &Show<'_>,
 ) -> Result<(), CliError> {
     match (place.directory(), &place.entry) {
         (Some(directory), _) => {

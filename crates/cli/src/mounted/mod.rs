@@ -72,6 +72,9 @@ enum Thing {
     Entry(Arc<TreeEntry>, usize),
 }
 
+/// The entries of a directory, and the snapshot that they belong to.
+type List = (Arc<Vec<TreeEntry>>, usize);
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -185,7 +188,7 @@ impl Mounted {
     }
 
     /// The list of a directory in a snapshot, and the snapshot.
-    fn list(&self, thing: &Thing) -> Result<Option<(Arc<Vec<TreeEntry>>, usize)>, Errno> {
+    fn list(&self, thing: &Thing) -> Result<Option<List>, Errno> {
         let (id, snapshot) = match thing {
             Thing::Top(nth) => match self.top.get(*nth).and_then(top::Node::snapshot) {
                 Some(snapshot) => (self.top.root(snapshot).ok_or(Errno::ENOENT)?, snapshot),
