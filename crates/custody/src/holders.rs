@@ -57,14 +57,6 @@ fn number(spec: &KeyholderSpec, name: &str, least: u32, most: u32) -> Result<u32
     })
 }
 
-fn commitment(spec: &KeyholderSpec) -> Result<[u8; 32], HolderError> {
-    data_encoding::HEXLOWER
-        .decode(text(spec, "commitment")?.as_bytes())
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| HolderError::Malformed("parameter `commitment` is not 32 bytes in hexadecimal".into()))
-}
-
 /// Runs work that blocks (files, Argon2, plugins, people) where it holds up nobody else.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HolderError> + Send + 'static,

@@ -5,6 +5,9 @@
 //!
 //! Out of scope: where wrapped keys are stored, who may ask for them, and how a person is asked for a secret.
 //!
+//! Invariant: wrapping by these kinds needs public data only, so that a host that can read nothing can open a new
+//! epoch. Unwrapping needs the secret.
+//!
 //! Invariant: a [`Keyholder`] is called in one place only, [`Custody::key_use`], which tells an
 //! [`Observer`] before and after. An observer that cannot record a key use stops it.
 

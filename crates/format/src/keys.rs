@@ -1,25 +1,15 @@
 //! The keys of a dataset: the write key and what is derived from it, epoch key pairs, session keys `[V-2]`.
 
 use crate::{
-    entropy::{Entropy, HpkeRng},
+    entropy::Entropy,
     error::{Damage, FormatError, Result},
     ids::{ChunkId, DatasetId, VaultId},
     seal::{self, SealKey},
     secret::Secret32,
-};
-use hpke::{
-    Deserializable, Kem, OpModeR, OpModeS, Serializable, aead::AesGcm256, kdf::HkdfSha256, kem::XWing,
+    xwing::{OpeningKey, SealingKey},
 };
 
-/// Length of an X-Wing public key.
-pub const PUBLIC_KEY_LEN: usize = 1216;
-/// Length of an X-Wing encapsulated key.
-pub const ENCAPSULATED_LEN: usize = 1120;
-/// Length of a 32-byte secret sealed by HPKE: encapsulated key, ciphertext, tag.
-pub const SEALED_SECRET_LEN: usize = ENCAPSULATED_LEN + 32 + seal::TAG_LEN;
-
-/// A 32-byte secret, sealed to an epoch's public key `[V-2.5]`.
-pub type SealedSecret = [u8; SEALED_SECRET_LEN];
+pub use crate::xwing::{ENCAPSULATED_LEN, PUBLIC_KEY_LEN, SEALED_SECRET_LEN, SealedSecret};
 
 /// What a chunk holds, which decides the key of its id and of its seal `[V-2.4]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,7 +135,7 @@ impl SealedFor {
 
 /// An epoch's public read key: all that a backup needs.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EpochPublicKey(<XWing as Kem>::PublicKey);
+pub struct EpochPublicKey(SealingKey);
 
 impl EpochPublicKey {
     /// Parses a public key.
@@ -153,15 +143,13 @@ impl EpochPublicKey {
     /// # Errors
     /// [`Damage::Field`] where the bytes are no X-Wing public key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        <XWing as Kem>::PublicKey::from_bytes(bytes)
-            .map(Self)
-            .map_err(|_| FormatError::new("epoch", Damage::Field("public key")))
+        SealingKey::from_bytes(bytes).map(Self).ok_or(FormatError::new("epoch", Damage::Field("public key")))
     }
 
     /// The encoded public key.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes().to_vec()
+        self.0.to_bytes()
     }
 
     /// Seals a session key.
@@ -171,28 +159,12 @@ impl EpochPublicKey {
         to: &SealedFor,
         entropy: &mut dyn Entropy,
     ) -> SealedSecret {
-        self.seal("session key", key, to, entropy)
+        self.0.seal(&to.info("session key"), key, entropy)
     }
 
     /// Seals the dataset's write key, so that whoever holds the read key can find his way.
     pub fn seal_write_key(&self, key: &Secret32, to: &SealedFor, entropy: &mut dyn Entropy) -> SealedSecret {
-        self.seal("write key", key, to, entropy)
-    }
-
-    fn seal(&self, what: &str, secret: &Secret32, to: &SealedFor, entropy: &mut dyn Entropy) -> SealedSecret {
-        let (encapsulated, ciphertext) = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, XWing>(
-            &OpModeS::Base,
-            &self.0,
-            &to.info(what),
-            secret.expose(),
-            b"",
-            &mut HpkeRng(entropy),
-        )
-        .expect("sealing to a checked public key succeeds");
-        let mut out = [0; SEALED_SECRET_LEN];
-        out[..ENCAPSULATED_LEN].copy_from_slice(&encapsulated.to_bytes());
-        out[ENCAPSULATED_LEN..].copy_from_slice(&ciphertext);
-        out
+        self.0.seal(&to.info("write key"), key, entropy)
     }
 }
 
@@ -204,34 +176,30 @@ impl std::fmt::Debug for EpochPublicKey {
 
 /// An epoch's private read key: the 32-byte X-Wing seed. Only this is wrapped under the read policy.
 #[derive(Debug, Clone)]
-pub struct EpochPrivateKey(Secret32);
+pub struct EpochPrivateKey(OpeningKey);
 
 impl EpochPrivateKey {
     /// A new key pair.
     pub fn generate(entropy: &mut dyn Entropy) -> Self {
-        Self(Secret32::random(entropy))
+        Self::from_secret(Secret32::random(entropy))
     }
 
     /// The key pair with this seed.
     #[must_use]
     pub fn from_secret(seed: Secret32) -> Self {
-        Self(seed)
+        Self(OpeningKey::from_seed(seed))
     }
 
     /// The seed, for wrapping.
     #[must_use]
     pub fn secret(&self) -> &Secret32 {
-        &self.0
-    }
-
-    fn hpke(&self) -> <XWing as Kem>::PrivateKey {
-        <XWing as Kem>::PrivateKey::from_bytes(self.0.expose()).expect("X-Wing seeds have 32 bytes")
+        self.0.seed()
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> EpochPublicKey {
-        EpochPublicKey(XWing::sk_to_pk(&self.hpke()))
+        EpochPublicKey(self.0.public())
     }
 
     /// Opens a session key.
@@ -250,22 +218,7 @@ impl EpochPrivateKey {
         self.open("write key", sealed, to)
     }
 
-    fn open(&self, what: &'static str, sealed: &SealedSecret, to: &SealedFor) -> Result<Secret32> {
-        let (encapsulated, ciphertext) = sealed.split_at(ENCAPSULATED_LEN);
-        let damaged = FormatError::new("sealed key", Damage::Seal);
-        let encapsulated =
-            <XWing as Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| damaged.clone())?;
-        let mut opened = hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(
-            &OpModeR::Base,
-            &self.hpke(),
-            &encapsulated,
-            &to.info(what),
-            ciphertext,
-            b"",
-        )
-        .map_err(|_| damaged.clone())?;
-        let secret = Secret32::from_slice(&opened).ok_or(damaged);
-        zeroize::Zeroize::zeroize(&mut opened);
-        secret
+    fn open(&self, what: &str, sealed: &SealedSecret, to: &SealedFor) -> Result<Secret32> {
+        self.0.open(&to.info(what), sealed).ok_or(FormatError::new("sealed key", Damage::Seal))
     }
 }

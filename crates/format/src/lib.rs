@@ -23,6 +23,7 @@ pub mod segment;
 pub mod snapshot;
 pub mod tree;
 pub mod wire;
+pub mod xwing;
 
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::{Damage, FormatError};

@@ -1,14 +1,14 @@
-//! Keyholders of the kind `file`: a random key in a [key file](super::key_file).
+//! Keyholders of the kind `file`: an X-Wing key pair, whose seed is the key in a [key file](super::key_file).
 //!
-//! Public parameter: `commitment`, by which a wrong key file is told from a changed wrap.
+//! Public parameter: `public_key` (base64), to which any machine can wrap, and by which a wrong key file is
+//! told from a changed wrap.
 
-use super::{blocking, commitment, key_file, known_parameters, sealed};
+use super::{blocking, key_file, known_parameters, sealed};
 use crate::{
     holder::{Effort, HolderError, Keyholder, Operation},
     secrets::Secrets,
 };
 use async_trait::async_trait;
-use data_encoding::HEXLOWER;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -16,36 +16,36 @@ use std::{
 use strongroom_format::{
     Secret32, SystemEntropy,
     context::Context,
-    keyring::{KeyholderSpec, Parameter},
+    keyring::KeyholderSpec,
+    xwing::{OpeningKey, SealingKey},
 };
 
 /// The kind's name in keyrings.
 pub const KIND: &str = "file";
-const INFO: &str = "strongroom v1 file keyholder";
 
-/// Makes a new key, writes it to a new file at `path`, and returns what the keyring says of its keyholder.
+/// Makes a new key pair, writes its seed to a new file at `path`, and returns what the keyring says of its keyholder.
 ///
 /// # Errors
 /// As [`key_file::create`].
 pub fn create(path: &Path, label: &str) -> Result<KeyholderSpec, HolderError> {
-    let key = Secret32::random(&mut SystemEntropy);
-    key_file::create(path, label, &key)?;
-    Ok(spec(&key))
+    let seed = Secret32::random(&mut SystemEntropy);
+    key_file::create(path, label, &seed)?;
+    Ok(spec(&seed))
 }
 
-/// What a keyring says of the keyholder with this key.
+/// What a keyring says of the keyholder with this seed, which is what a key file holds.
 #[must_use]
-pub fn spec(key: &Secret32) -> KeyholderSpec {
-    let commitment = Parameter::Text(HEXLOWER.encode(&key.commitment()));
-    KeyholderSpec { kind: KIND.into(), parameters: BTreeMap::from([("commitment".into(), commitment)]) }
+pub fn spec(seed: &Secret32) -> KeyholderSpec {
+    let public = OpeningKey::from_seed(seed.clone()).public();
+    KeyholderSpec { kind: KIND.into(), parameters: BTreeMap::from([sealed::public_parameter(&public)]) }
 }
 
 /// A keyholder of the kind `file`.
 #[derive(Debug, Clone)]
 pub struct FileKeyholder {
     label: String,
-    commitment: [u8; 32],
-    /// Files that may hold the key.
+    public_key: SealingKey,
+    /// Files that may hold the seed.
     paths: Vec<PathBuf>,
 }
 
@@ -55,21 +55,21 @@ impl FileKeyholder {
     /// # Errors
     /// [`HolderError::Malformed`] for parameters that this kind does not allow.
     pub fn new(label: &str, spec: &KeyholderSpec, secrets: &Secrets) -> Result<Self, HolderError> {
-        known_parameters(spec, &["commitment"])?;
+        known_parameters(spec, &[sealed::PUBLIC_KEY])?;
         let paths = match secrets.key_files.get(label) {
             Some(path) => vec![path.clone()],
             None => secrets.unlabelled_key_files.clone(),
         };
-        Ok(Self { label: label.to_owned(), commitment: commitment(spec)?, paths })
+        Ok(Self { label: label.to_owned(), public_key: sealed::public_key(spec)?, paths })
     }
 
-    /// The key, from the first of the files that holds it.
-    fn key(&self) -> Result<Secret32, HolderError> {
-        self.ready_to_read()?;
+    /// The private key, from the first of the files that holds it.
+    fn key(&self) -> Result<OpeningKey, HolderError> {
+        self.ready_to_unwrap()?;
         let mut first_failure = None;
         for path in &self.paths {
-            match key_file::read(path) {
-                Ok(key) if key.commitment() == self.commitment => return Ok(key),
+            match key_file::read(path).map(OpeningKey::from_seed) {
+                Ok(key) if key.public() == self.public_key => return Ok(key),
                 Ok(_) => {}
                 Err(failure) => {
                     first_failure.get_or_insert(failure);
@@ -82,7 +82,7 @@ impl FileKeyholder {
         }))
     }
 
-    fn ready_to_read(&self) -> Result<(), HolderError> {
+    fn ready_to_unwrap(&self) -> Result<(), HolderError> {
         if self.paths.is_empty() {
             return Err(HolderError::NoSecret("no key file was given for it".into()));
         }
@@ -109,19 +109,21 @@ impl Keyholder for FileKeyholder {
         Effort::Local
     }
 
-    fn ready(&self, _: Operation) -> Result<(), HolderError> {
-        self.ready_to_read()
+    fn ready(&self, operation: Operation) -> Result<(), HolderError> {
+        match operation {
+            Operation::Unwrap => self.ready_to_unwrap(),
+            Operation::Wrap => Ok(()),
+        }
     }
 
     async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Vec<u8>, HolderError> {
-        let this = self.clone();
-        let root = blocking(move || this.key()).await?;
-        Ok(sealed::seal(&root, INFO, context, key))
+        Ok(sealed::seal(&self.public_key, KIND, context, key))
     }
 
     async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Secret32, HolderError> {
+        let sealed = sealed::parse(blob)?;
         let this = self.clone();
-        let root = blocking(move || this.key()).await?;
-        sealed::open(&root, INFO, context, blob)
+        let key = blocking(move || this.key()).await?;
+        sealed::open(&key, KIND, context, sealed)
     }
 }

@@ -1,16 +1,18 @@
-//! Keyholders of the kind `passphrase`: a key that Argon2id (RFC 9106, version 0x13) makes from a passphrase.
+//! Keyholders of the kind `passphrase`: an X-Wing key pair, whose seed Argon2id (RFC 9106, version 0x13) makes
+//! from a passphrase.
 //!
-//! Public parameters: `memory` (KiB), `passes`, `lanes`, `salt` (base64) and `commitment`, by which a wrong
-//! passphrase is told from a changed wrap; guessing by it costs what guessing by a wrap costs.
+//! Public parameters: `memory` (KiB), `passes`, `lanes`, `salt` (base64), and `public_key` (base64), to which any
+//! machine can wrap, and by which a wrong passphrase is told from a changed wrap; a guess at it costs what a guess
+//! at a wrap costs.
 
-use super::{blocking, commitment, known_parameters, number, sealed, text};
+use super::{blocking, known_parameters, number, sealed, text};
 use crate::{
     holder::{Effort, HolderError, Keyholder, Operation},
     secrets::{PassphraseSource, Secrets},
 };
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use async_trait::async_trait;
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::BASE64;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -19,12 +21,12 @@ use strongroom_format::{
     Entropy, Secret32, SystemEntropy,
     context::Context,
     keyring::{KeyholderSpec, Parameter},
+    xwing::{OpeningKey, SealingKey},
 };
 use zeroize::{Zeroize, Zeroizing};
 
 /// The kind's name in keyrings.
 pub const KIND: &str = "passphrase";
-const INFO: &str = "strongroom v1 passphrase keyholder";
 /// Longest passphrase, in bytes.
 const PASSPHRASE_MAX: usize = 64 << 10;
 /// How often a passphrase is asked for.
@@ -65,7 +67,8 @@ impl Default for Cost {
     }
 }
 
-/// What a keyring says of a new keyholder with this passphrase, which is used byte for byte.
+/// What a keyring says of a new keyholder with this passphrase, which is used byte for byte. Takes the time
+/// and memory of one guess.
 ///
 /// # Errors
 /// [`HolderError::Malformed`] for an empty passphrase or a cost out of bounds.
@@ -82,12 +85,11 @@ pub fn create(passphrase: &str, cost: Cost) -> Result<KeyholderSpec, HolderError
         ]),
     };
     let key = stretch(passphrase, &salt, Cost::read(&spec)?)?;
-    let commitment = Parameter::Text(HEXLOWER.encode(&key.commitment()));
-    spec.parameters.insert("commitment".into(), commitment);
+    spec.parameters.extend([sealed::public_parameter(&key.public())]);
     Ok(spec)
 }
 
-fn stretch(passphrase: &str, salt: &[u8], cost: Cost) -> Result<Secret32, HolderError> {
+fn stretch(passphrase: &str, salt: &[u8], cost: Cost) -> Result<OpeningKey, HolderError> {
     if passphrase.is_empty() || passphrase.len() > PASSPHRASE_MAX {
         return Err(HolderError::Malformed("the passphrase is empty or far too long".into()));
     }
@@ -108,7 +110,7 @@ fn stretch(passphrase: &str, salt: &[u8], cost: Cost) -> Result<Secret32, Holder
     );
     memory.zeroize();
     result.map_err(malformed)?;
-    Ok(Secret32::new(*out))
+    Ok(OpeningKey::from_seed(Secret32::new(*out)))
 }
 
 /// A keyholder of the kind `passphrase`.
@@ -117,10 +119,10 @@ pub struct PassphraseKeyholder {
     label: String,
     cost: Cost,
     salt: Vec<u8>,
-    commitment: [u8; 32],
+    public_key: SealingKey,
     source: Option<Arc<dyn PassphraseSource>>,
-    /// The stretched key, once the right passphrase was given.
-    key: Arc<Mutex<Option<Secret32>>>,
+    /// The private key, once the right passphrase was given.
+    key: Arc<Mutex<Option<OpeningKey>>>,
 }
 
 impl PassphraseKeyholder {
@@ -130,7 +132,7 @@ impl PassphraseKeyholder {
     /// [`HolderError::Malformed`] for parameters that this kind does not allow, or that would
     /// take more memory or time than it allows.
     pub fn new(label: &str, spec: &KeyholderSpec, secrets: &Secrets) -> Result<Self, HolderError> {
-        known_parameters(spec, &["commitment", "lanes", "memory", "passes", "salt"])?;
+        known_parameters(spec, &["lanes", "memory", "passes", sealed::PUBLIC_KEY, "salt"])?;
         let salt = BASE64
             .decode(text(spec, "salt")?.as_bytes())
             .ok()
@@ -142,14 +144,14 @@ impl PassphraseKeyholder {
             label: label.to_owned(),
             cost: Cost::read(spec)?,
             salt,
-            commitment: commitment(spec)?,
+            public_key: sealed::public_key(spec)?,
             source: secrets.passphrases.clone(),
             key: Arc::default(),
         })
     }
 
-    /// The key; asks for the passphrase the first time.
-    fn key(&self) -> Result<Secret32, HolderError> {
+    /// The private key; asks for the passphrase the first time.
+    fn key(&self) -> Result<OpeningKey, HolderError> {
         // Held while asking, so that tasks that need the same key at the same time ask once.
         let mut cached = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = cached.as_ref() {
@@ -170,7 +172,7 @@ impl PassphraseKeyholder {
                 continue;
             }
             let key = stretch(&passphrase, &self.salt, self.cost)?;
-            if key.commitment() == self.commitment {
+            if key.public() == self.public_key {
                 return Ok(cached.insert(key).clone());
             }
         }
@@ -202,19 +204,21 @@ impl Keyholder for PassphraseKeyholder {
         Effort::Person
     }
 
-    fn ready(&self, _: Operation) -> Result<(), HolderError> {
-        if self.source.is_some() { Ok(()) } else { Err(no_source()) }
+    fn ready(&self, operation: Operation) -> Result<(), HolderError> {
+        match operation {
+            Operation::Unwrap if self.source.is_none() => Err(no_source()),
+            Operation::Unwrap | Operation::Wrap => Ok(()),
+        }
     }
 
     async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Vec<u8>, HolderError> {
-        let this = self.clone();
-        let root = blocking(move || this.key()).await?;
-        Ok(sealed::seal(&root, INFO, context, key))
+        Ok(sealed::seal(&self.public_key, KIND, context, key))
     }
 
     async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Secret32, HolderError> {
+        let sealed = sealed::parse(blob)?;
         let this = self.clone();
-        let root = blocking(move || this.key()).await?;
-        sealed::open(&root, INFO, context, blob)
+        let key = blocking(move || this.key()).await?;
+        sealed::open(&key, KIND, context, sealed)
     }
 }

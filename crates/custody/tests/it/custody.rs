@@ -1,4 +1,4 @@
-use crate::{context, key};
+use crate::{age_identity, context, key};
 use async_trait::async_trait;
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 use strongroom_custody::{
     CountingObserver, Custody, CustodyError, Effort, HolderError, KeyUse, Keyholder, Observer, Operation,
     Outcome, PolicyError, Reason, ReasonCode, Refusal, Retry, Secrets,
-    holders::{file, passphrase},
+    holders::{age, file, passphrase},
     policy,
 };
 use strongroom_format::{
@@ -276,4 +276,39 @@ async fn real_keyholders_together() {
     let error = custody.wrap_key(&all, &whole, &key(), &reason()).await.unwrap_err();
     assert!(matches!(&error.failures()[0].error, HolderError::UnknownKind(kind) if kind == "hsm"), "{error}");
     assert_eq!(seen.intents(), [], "nothing was called, not even the keyholder that could");
+}
+
+#[tokio::test]
+async fn a_machine_without_secrets_wraps_for_all_and_opens_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("office.key");
+    let (recipient, identity) = age_identity(folder.path(), "identity");
+    let specs = BTreeMap::from([
+        ("office".to_owned(), file::create(&path, "office").unwrap()),
+        ("paper".to_owned(), passphrase::create("words", passphrase::Cost::LEAST).unwrap()),
+        ("token".to_owned(), age::create(&[recipient]).unwrap()),
+    ]);
+    let policy = policy::parse("any(office, any(paper, token))").unwrap();
+    let seen = Arc::new(CountingObserver::default());
+    let host = Custody::new(&specs, Secrets::none(), seen.clone());
+    let wrapped = host.wrap_key(&policy, &context(), &key(), &reason()).await.unwrap();
+    assert_eq!((seen.calls(Operation::Wrap), wrapped.commitment), (3, key().commitment()));
+
+    let error = host.unwrap_key(&wrapped, &context(), &reason()).await.unwrap_err();
+    assert_eq!(error.failures().len(), 3);
+    assert!(error.failures().iter().all(|failure| matches!(failure.error, HolderError::NoSecret(_))));
+    assert_eq!(seen.calls(Operation::Unwrap), 0);
+
+    let words = |_: &str, _: u32| Ok(Some(Zeroizing::new("words".to_owned())));
+    for (label, secrets) in [
+        ("office", Secrets::none().with_key_file("office", &path)),
+        ("paper", Secrets::none().with_passphrases(words)),
+        ("token", Secrets::none().with_identity(&identity)),
+    ] {
+        seen.reset();
+        let person = Custody::new(&specs, secrets, seen.clone());
+        let opened = person.unwrap_key(&wrapped, &context(), &reason()).await.unwrap();
+        assert_eq!(opened.expose(), key().expose());
+        assert_eq!(seen.calls_by_holder(Operation::Unwrap), BTreeMap::from([(label.to_owned(), 1)]));
+    }
 }

@@ -1,7 +1,7 @@
-use crate::{context, data, key, other_contexts, public_key};
+use crate::{age_identity, context, data, key, other_contexts, public_key};
+use data_encoding::BASE64;
 use std::{
     fs,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,9 +9,13 @@ use std::{
 };
 use strongroom_custody::{
     HolderError, Keyholder, Operation, Prompts, Secrets,
-    holders::{age, build, file, passphrase},
+    holders::{age, build, file, key_file, passphrase},
 };
-use strongroom_format::keyring::{KeyholderSpec, Parameter};
+use strongroom_format::{
+    Secret32,
+    keyring::{KeyholderSpec, Parameter},
+    xwing::OpeningKey,
+};
 use zeroize::Zeroizing;
 
 const RIGHT: &str = "correct horse";
@@ -31,27 +35,26 @@ fn holder(spec: &KeyholderSpec, secrets: &Secrets) -> Arc<dyn Keyholder> {
     build("office", spec, secrets).unwrap()
 }
 
-fn age_identity(folder: &Path, name: &str) -> (String, std::path::PathBuf) {
-    let identity = ::age::x25519::Identity::generate();
-    let path = folder.join(name);
-    let secret = ::age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
-    fs::write(&path, format!("# made for a test\n{secret}\n")).unwrap();
-    (identity.to_public().to_string(), path)
-}
+/// A machine without secrets wraps and cannot unwrap; one with `secrets` opens that, but for no other context
+/// and with no byte changed, of which one in `step` is tried.
+async fn conformance(spec: &KeyholderSpec, secrets: &Secrets, step: usize) {
+    let writer = holder(spec, &Secrets::none());
+    writer.ready(Operation::Wrap).unwrap();
+    assert!(matches!(writer.ready(Operation::Unwrap), Err(HolderError::NoSecret(_))));
+    let blob = writer.wrap(&context(), &key()).await.unwrap();
+    assert_ne!(blob, writer.wrap(&context(), &key()).await.unwrap(), "wraps are randomised");
+    let error = writer.unwrap(&context(), &blob).await.unwrap_err();
+    assert!(matches!(error, HolderError::NoSecret(_)), "{error:?}");
 
-/// Round trip; then every other context and every changed byte is refused.
-async fn conformance(holder: &dyn Keyholder, every_byte: bool) {
+    let holder = holder(spec, secrets);
     holder.ready(Operation::Wrap).unwrap();
     holder.ready(Operation::Unwrap).unwrap();
-    let blob = holder.wrap(&context(), &key()).await.unwrap();
-    assert_ne!(blob, holder.wrap(&context(), &key()).await.unwrap(), "wraps are randomised");
     assert!(!blob.windows(32).any(|window| window == key().expose()));
     assert_eq!(holder.unwrap(&context(), &blob).await.unwrap().expose(), key().expose());
     for other in other_contexts() {
         let error = holder.unwrap(&other, &blob).await.unwrap_err();
         assert!(matches!(error, HolderError::Tampered | HolderError::WrongContext), "{error:?}");
     }
-    let step = if every_byte { 1 } else { 13 };
     for i in (0..blob.len()).step_by(step) {
         let mut changed = blob.clone();
         changed[i] ^= 1;
@@ -69,12 +72,12 @@ async fn file_conformance() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("office.key");
     let spec = file::create(&path, "office").unwrap();
-    conformance(&*holder(&spec, &Secrets::none().with_key_file("office", &path)), true).await;
+    conformance(&spec, &Secrets::none().with_key_file("office", &path), 1).await;
 }
 
 #[tokio::test]
 async fn passphrase_conformance() {
-    conformance(&*holder(&cheap(), &saying(&[RIGHT])), true).await;
+    conformance(&cheap(), &saying(&[RIGHT]), 1).await;
 }
 
 #[tokio::test]
@@ -82,15 +85,72 @@ async fn age_conformance() {
     let folder = tempfile::tempdir().unwrap();
     let (recipient, path) = age_identity(folder.path(), "one");
     let spec = age::create(&[recipient]).unwrap();
-    conformance(&*holder(&spec, &Secrets::none().with_identity(path)), true).await;
+    conformance(&spec, &Secrets::none().with_identity(path), 1).await;
 }
 
 #[tokio::test]
 async fn ssh_conformance() {
     for name in ["ed25519", "rsa"] {
         let spec = age::create(&[public_key(&format!("{name}.pub"))]).unwrap();
-        conformance(&*holder(&spec, &Secrets::none().with_identity(data(name))), false).await;
+        conformance(&spec, &Secrets::none().with_identity(data(name)), 13).await;
     }
+}
+
+fn public_key_of(spec: &KeyholderSpec) -> Vec<u8> {
+    match spec.parameters.get("public_key") {
+        Some(Parameter::Text(text)) => BASE64.decode(text.as_bytes()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Opens a wrap as clause V-4.5 describes it, without a keyholder.
+fn open_by_the_book(seed: Secret32, kind: &str, blob: &[u8]) -> Secret32 {
+    let vault = context().vault.to_hex();
+    let info = format!(
+        "strongroom v1 {kind} keyholder\0strongroom:dataset=home\nstrongroom:epoch=7\n\
+         strongroom:purpose=read\nstrongroom:vault={vault}\n"
+    );
+    assert_eq!((blob.len(), blob[0]), (1169, 1));
+    OpeningKey::from_seed(seed).open(info.as_bytes(), blob[1..].try_into().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn layout_of_file_keyholders() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("office.key");
+    let spec = file::create(&path, "office").unwrap();
+    let seed = key_file::read(&path).unwrap();
+    assert_eq!(spec.parameters.keys().collect::<Vec<_>>(), ["public_key"]);
+    assert_eq!(public_key_of(&spec), OpeningKey::from_seed(seed.clone()).public().to_bytes());
+    assert_eq!(file::spec(&seed), spec);
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
+    assert_eq!(open_by_the_book(seed, "file", &blob).expose(), key().expose());
+}
+
+#[tokio::test]
+async fn layout_of_passphrase_keyholders() {
+    let spec = cheap();
+    let number = |value| Parameter::Number(value);
+    assert_eq!(
+        spec.parameters.keys().collect::<Vec<_>>(),
+        ["lanes", "memory", "passes", "public_key", "salt"]
+    );
+    assert_eq!(
+        [&spec.parameters["memory"], &spec.parameters["passes"], &spec.parameters["lanes"]],
+        [&number(8 << 10), &number(1), &number(1)]
+    );
+    let Parameter::Text(salt) = &spec.parameters["salt"] else { panic!("{spec:?}") };
+    let salt = BASE64.decode(salt.as_bytes()).unwrap();
+    assert_eq!(salt.len(), 16);
+    let params = argon2::Params::new(8 << 10, 1, 1, Some(32)).unwrap();
+    let mut seed = [0; 32];
+    argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+        .hash_password_into(RIGHT.as_bytes(), &salt, &mut seed)
+        .unwrap();
+    let seed = Secret32::new(seed);
+    assert_eq!(public_key_of(&spec), OpeningKey::from_seed(seed.clone()).public().to_bytes());
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
+    assert_eq!(open_by_the_book(seed, "passphrase", &blob).expose(), key().expose());
 }
 
 #[tokio::test]
@@ -105,13 +165,14 @@ async fn key_files_are_private_new_and_durable() {
     assert_eq!(fs::read(&path).unwrap(), before, "a key is never overwritten");
 
     let holder = holder(&spec, &Secrets::none().with_key_file("office", &path));
+    let blob = holder.wrap(&context(), &key()).await.unwrap();
     for mode in [0o640, 0o604, 0o666] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let error = holder.wrap(&context(), &key()).await.unwrap_err();
+        let error = holder.unwrap(&context(), &blob).await.unwrap_err();
         assert!(matches!(error, HolderError::Exposed { mode: found, .. } if found == mode), "{error}");
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-    holder.wrap(&context(), &key()).await.unwrap();
+    holder.unwrap(&context(), &blob).await.unwrap();
 }
 
 #[tokio::test]
@@ -120,10 +181,7 @@ async fn a_wrong_or_missing_key_file_is_told_apart() {
     let [right, wrong] = ["right", "wrong"].map(|name| folder.path().join(name));
     let spec = file::create(&right, "office").unwrap();
     file::create(&wrong, "paper").unwrap();
-    let blob = holder(&spec, &Secrets::none().with_key_file("office", &right))
-        .wrap(&context(), &key())
-        .await
-        .unwrap();
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
 
     let error = |secrets: Secrets| {
         let (spec, blob) = (spec.clone(), blob.clone());
@@ -149,19 +207,22 @@ async fn passphrases_are_asked_for_lazily_once_and_at_most_three_times() {
         counter.fetch_add(1, Ordering::SeqCst);
         Ok(Some(Zeroizing::new(if attempt == 2 { RIGHT.to_owned() } else { "wrong".to_owned() })))
     });
-    let patient = holder(&cheap(), &secrets);
-    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let spec = cheap();
+    let patient = holder(&spec, &secrets);
     let blob = patient.wrap(&context(), &key()).await.unwrap();
+    assert!(matches!(patient.unwrap(&context(), &blob[1..]).await, Err(HolderError::Malformed(_))));
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "neither a wrap nor a malformed one needs it");
+    patient.unwrap(&context(), &blob).await.unwrap();
     patient.unwrap(&context(), &blob).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 2, "one wrong, one right, then remembered");
 
     for given in [&["a", "b", "c", RIGHT][..], &["a"], &["", "", ""]] {
-        let error = holder(&cheap(), &saying(given)).unwrap(&context(), &blob).await.unwrap_err();
+        let error = holder(&spec, &saying(given)).unwrap(&context(), &blob).await.unwrap_err();
         assert!(matches!(error, HolderError::WrongSecret(_)), "{error}");
     }
-    let silent = holder(&cheap(), &saying(&[]));
+    let silent = holder(&spec, &saying(&[]));
     assert!(matches!(silent.unwrap(&context(), &blob).await, Err(HolderError::NoSecret(_))));
-    let nobody = holder(&cheap(), &Secrets::none());
+    let nobody = holder(&spec, &Secrets::none());
     assert!(matches!(nobody.ready(Operation::Unwrap), Err(HolderError::NoSecret(_))));
 }
 
@@ -185,6 +246,13 @@ fn hostile_parameters_are_refused_before_any_work() {
     for salt in ["", "AAAA", "not base64!"] {
         refused(&spec, "salt", Parameter::Text(salt.into()));
     }
+    let good = public_key_of(&spec);
+    let off_range = [&[0xff; 3], &good[3..]].concat();
+    for bytes in [&[][..], &[0; 32], &good[1..], &[&good[..], b"\0"].concat(), &off_range] {
+        refused(&spec, "public_key", Parameter::Text(BASE64.encode(bytes)));
+    }
+    refused(&spec, "public_key", Parameter::Text("not base64!".into()));
+    refused(&spec, "public_key", Parameter::Number(7));
     refused(&spec, "commitment", Parameter::Text("00".into()));
     refused(&spec, "pepper", Parameter::Text("x".into()));
 
@@ -335,7 +403,8 @@ fn nothing_secret_is_printed() {
 async fn default_cost_takes() {
     let spec = passphrase::create(RIGHT, passphrase::Cost::default()).unwrap();
     let fresh = holder(&spec, &saying(&[RIGHT]));
+    let blob = fresh.wrap(&context(), &key()).await.unwrap();
     let started = std::time::Instant::now();
-    fresh.wrap(&context(), &key()).await.unwrap();
+    fresh.unwrap(&context(), &blob).await.unwrap();
     println!("{:?}", started.elapsed());
 }

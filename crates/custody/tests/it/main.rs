@@ -6,7 +6,7 @@ mod custody;
 mod holders;
 mod plugin;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use strongroom_format::{
     Secret32, VaultId,
     context::{Context, Purpose},
@@ -18,6 +18,15 @@ fn data(name: &str) -> PathBuf {
 
 fn public_key(name: &str) -> String {
     std::fs::read_to_string(data(name)).unwrap().trim().to_owned()
+}
+
+/// A new identity in a file of that name, and its recipient.
+fn age_identity(folder: &Path, name: &str) -> (String, PathBuf) {
+    let identity = ::age::x25519::Identity::generate();
+    let path = folder.join(name);
+    let secret = ::age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
+    std::fs::write(&path, format!("# made for a test\n{secret}\n")).unwrap();
+    (identity.to_public().to_string(), path)
 }
 
 fn context() -> Context {
