@@ -1,3 +1,5 @@
 //! The `strongroom` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    strongroom_cli::main()
+}

@@ -91,7 +91,12 @@ impl Vault {
     ///
     /// # Errors
     /// Where there is one already, a key cannot be wrapped, or the store fails.
-    pub async fn create(store: Arc<dyn Store>, new: NewVault, custody: &Custody, reason: &Reason) -> Result<Self> {
+    pub async fn create(
+        store: Arc<dyn Store>,
+        new: NewVault,
+        custody: &Custody,
+        reason: &Reason,
+    ) -> Result<Self> {
         if store.stat(names::VAULT).await?.is_some() {
             return Err(VaultError::VaultExists { location: store.describe() });
         }
@@ -122,7 +127,7 @@ impl Vault {
         }
         put_epoch(store.as_ref(), &epoch).await?;
         let keyring_hash = ObjectHash::of(&bytes);
-        store.put_new(&names::keyring(1), Bytes::from(bytes)).await?;
+        put_own(store.as_ref(), &names::keyring(1), bytes).await?;
         Ok(Self { store, keyring, keyring_hash })
     }
 
@@ -143,7 +148,8 @@ impl Vault {
         versions.sort_by(|a, b| a.name.cmp(&b.name));
         let newest = versions.pop().ok_or(VaultError::MissingObject { name: names::keyring(1) })?;
         let bytes = store.get(&newest.name, DOCUMENT_MAX as u64).await?;
-        let keyring = Keyring::decode(&bytes, &document.vault()).map_err(|e| VaultError::format(&newest.name, e))?;
+        let keyring =
+            Keyring::decode(&bytes, &document.vault()).map_err(|e| VaultError::format(&newest.name, e))?;
         if newest.name != names::keyring(keyring.version) {
             return Err(VaultError::damaged(&newest.name, "keyring", Damage::Field("version")));
         }
@@ -261,7 +267,8 @@ impl Vault {
             Some(epoch) => epoch,
             None => {
                 let snapshots = self.store.list(&names.snapshots()).await?;
-                let newest = snapshots.iter().filter_map(|s| names::parse_snapshot(&s.name)).map(|(e, _)| e).max();
+                let newest =
+                    snapshots.iter().filter_map(|s| names::parse_snapshot(&s.name)).map(|(e, _)| e).max();
                 newest.unwrap_or(newest_epoch(self.store.as_ref(), names).await?.0)
             }
         };
@@ -301,10 +308,9 @@ impl Vault {
         let (number, _) = newest_epoch(self.store.as_ref(), handle.names).await?;
         let mut epoch = self.verified_epoch(handle, number).await?;
         let mut kept = None;
-        let opened: Timestamp = epoch
-            .opened
-            .parse()
-            .map_err(|_| VaultError::damaged(handle.names.epoch(number, 0), "epoch", Damage::Field("opened")))?;
+        let opened: Timestamp = epoch.opened.parse().map_err(|_| {
+            VaultError::damaged(handle.names.epoch(number, 0), "epoch", Damage::Field("opened"))
+        })?;
         let due = opened.checked_add((i64::from(record.epoch_days) * 24).hours()).unwrap_or(Timestamp::MAX);
         if Timestamp::now() >= due {
             match self.open_next_epoch(record, handle, number + 1, custody, reason).await {
@@ -336,8 +342,7 @@ impl Vault {
         custody: &Custody,
         reason: &Reason,
     ) -> Result<Epoch> {
-        let epoch =
-            make_epoch(handle.owner, record, number, handle.keys.secret(), custody, reason).await?;
+        let epoch = make_epoch(handle.owner, record, number, handle.keys.secret(), custody, reason).await?;
         let bytes = Bytes::from(epoch.encode(&handle.keys));
         match self.store.put_new(&handle.names.epoch(number, 0), bytes).await? {
             Put::Created => Ok(epoch),
@@ -411,8 +416,17 @@ async fn make_epoch(
 
 async fn put_epoch(store: &dyn Store, (epoch, bytes): &(Epoch, Vec<u8>)) -> Result<()> {
     let name = DatasetNames(epoch.owner.dataset).epoch(epoch.number, epoch.generation);
-    store.put_new(&name, Bytes::from(bytes.clone())).await?;
-    Ok(())
+    put_own(store, &name, bytes.clone()).await
+}
+
+/// Puts an object that nobody else can have put: its vault or dataset is being made.
+async fn put_own(store: &dyn Store, name: &str, bytes: Vec<u8>) -> Result<()> {
+    match store.put_new(name, Bytes::from(bytes)).await? {
+        Put::Created => Ok(()),
+        Put::Exists => {
+            Err(VaultError::Invalid(format!("object {name} is there already; nothing was overwritten")))
+        }
+    }
 }
 
 async fn newest_epoch(store: &dyn Store, names: DatasetNames) -> Result<(u32, u32)> {

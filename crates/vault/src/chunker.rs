@@ -17,7 +17,11 @@ impl Chunker {
     #[must_use]
     pub fn new(keys: &WriteKeys, layout: &Layout) -> Self {
         let (multiplier, addend) = keys.chunker_seed();
-        Self { min: layout.chunk_min, max: layout.chunk_max, hash: MinCdcHash4::with_params(multiplier | 1, addend) }
+        Self {
+            min: layout.chunk_min,
+            max: layout.chunk_max,
+            hash: MinCdcHash4::with_params(multiplier | 1, addend),
+        }
     }
 
     /// How many bytes must follow a chunk's start before its end can be found, unless the content ends.

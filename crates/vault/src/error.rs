@@ -99,7 +99,9 @@ pub enum VaultError {
         outcome: String,
     },
     /// The backup was out of touch with the vault for so long that a prune may have overtaken it.
-    #[error("this backup gave no sign of life for {hours} hours, and a prune may have removed what it builds on")]
+    #[error(
+        "this backup gave no sign of life for {hours} hours, and a prune may have removed what it builds on"
+    )]
     SessionStale {
         /// Hours since the last sign.
         hours: u64,

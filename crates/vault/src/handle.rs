@@ -1,6 +1,10 @@
 //! A dataset whose write key is open: what every operation stands on.
 
-use crate::store::Blocking;
+use crate::{
+    error::Result,
+    store::{Blocking, Put},
+};
+use bytes::Bytes;
 use std::{path::PathBuf, sync::Arc};
 use strongroom_format::{group::Owner, keys::WriteKeys, names::DatasetNames};
 
@@ -21,6 +25,19 @@ pub struct DatasetHandle {
     pub cache: Option<PathBuf>,
     /// How its content is cut and packed.
     pub layout: Layout,
+}
+
+impl DatasetHandle {
+    /// Puts an object whose name no other content has: it holds the content's hash, or fresh random bytes.
+    /// Where it is there already, it is the same.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        match self.store.put_new(name, bytes)? {
+            Put::Created | Put::Exists => Ok(()),
+        }
+    }
 }
 
 /// How a dataset's content is cut and packed, from its keyring record.

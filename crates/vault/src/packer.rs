@@ -81,7 +81,9 @@ impl<'a> Packer<'a> {
     /// Where the index or an upload fails, or the chunk is longer than the format allows.
     pub fn add(&mut self, kind: ChunkKind, content: &[u8]) -> Result<(ChunkId, bool)> {
         if content.len() > CHUNK_MAX {
-            return Err(VaultError::Invalid("a directory or file has more entries than the format holds".into()));
+            return Err(VaultError::Invalid(
+                "a directory or file has more entries than the format holds".into(),
+            ));
         }
         let id = self.sink.handle().keys.chunk_id(kind, content);
         if !self.sink.claim(&id)? {

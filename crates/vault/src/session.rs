@@ -109,7 +109,7 @@ impl Session {
             .all(|sequence| self.handle.store.delete(&self.handle.names.session(&self.id, sequence)).is_ok());
         if !removed {
             // At worst, prune waits for this backup until it counts as dead.
-            let _ = self.handle.store.put_new(&self.handle.names.session_end(&self.id), Bytes::new());
+            let _ = self.handle.put(&self.handle.names.session_end(&self.id), Bytes::new());
         }
     }
 }
@@ -122,7 +122,7 @@ impl Drop for Session {
 
 fn write_marker(handle: &DatasetHandle, id: &SessionId, sequence: u32, marker: &SessionMarker) -> Result<()> {
     let bytes = marker.seal(&handle.owner, &handle.keys, &mut SystemEntropy);
-    handle.store.put_new(&handle.names.session(id, sequence), Bytes::from(bytes))?;
+    handle.put(&handle.names.session(id, sequence), Bytes::from(bytes))?;
     Ok(())
 }
 

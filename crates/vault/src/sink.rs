@@ -7,9 +7,8 @@ use crate::{
     error::{Result, VaultError},
     handle::DatasetHandle,
     index::Index,
-    store::Put,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{
     collections::HashSet,
     hash::{BuildHasherDefault, Hasher},
@@ -60,9 +59,8 @@ impl Hasher for IdHasher {
         }
     }
 
+    /// The length of an array, which hashing an array writes first.
     fn write_usize(&mut self, _: usize) {}
-
-    fn write_length_prefix(&mut self, _: usize) {}
 }
 
 type IdSet = HashSet<ChunkId, BuildHasherDefault<IdHasher>>;
@@ -324,9 +322,9 @@ impl Shared {
         self.stored.fetch_add(len, Relaxed);
         let bytes = Bytes::from(bytes);
         if !self.dry_run {
-            self.handle.store.put_new(&self.handle.names.pack(&hash), bytes.clone())?;
+            self.handle.put(&self.handle.names.pack(&hash), bytes.clone())?;
         }
-        if let Ok(buffer) = BytesMut::try_from(bytes) {
+        if let Ok(buffer) = bytes.try_into_mut() {
             let mut spare = lock(&self.spare_buffers);
             if buffer.capacity() >= self.handle.layout.pack_size && spare.is_empty() {
                 spare.push(buffer.into());
@@ -355,8 +353,7 @@ impl Shared {
         if self.dry_run {
             return Ok(());
         }
-        let put = self.handle.store.put_new(&self.handle.names.segment(&hash), Bytes::from(bytes))?;
-        debug_assert!(matches!(put, Put::Created | Put::Exists));
+        self.handle.put(&self.handle.names.segment(&hash), Bytes::from(bytes))?;
         if let Some(index) = self.index.get() {
             index.add_segment(hash, &packs)?;
             for chunk in packs.iter().flat_map(|p| &p.directory.groups).flat_map(|group| &group.chunks) {

@@ -7,11 +7,12 @@
 
 use crate::fs::{FileKind, Listed};
 use std::{
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, BufWriter, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 use strongroom_format::{
     ChunkId, ObjectHash, RefsId,
@@ -133,6 +134,8 @@ pub(super) struct DirectoryRecord {
     /// Its files, in the order of their names.
     pub(super) files: Vec<FileRecord>,
     bytes: Vec<u8>,
+    places: OnceLock<HashMap<Fingerprint, usize>>,
+    names: OnceLock<HashSet<[u8; 8]>>,
 }
 
 impl DirectoryRecord {
@@ -175,7 +178,23 @@ impl DirectoryRecord {
             read_content(&mut r, true)?;
             files.push(FileRecord { fingerprint, name, start, end: bytes.len() - r.remaining() });
         }
-        Some(Self { digest, refs, files, bytes })
+        Some(Self { digest, refs, files, bytes, places: OnceLock::new(), names: OnceLock::new() })
+    }
+
+    /// The place of the file with this fingerprint. `next` is where it stands if nothing has changed before it.
+    pub(super) fn place(&self, fingerprint: &Fingerprint, next: usize) -> Option<usize> {
+        if self.files.get(next).is_some_and(|file| file.fingerprint == *fingerprint) {
+            return Some(next);
+        }
+        let places = self.places.get_or_init(|| {
+            self.files.iter().enumerate().map(|(place, file)| (file.fingerprint, place)).collect()
+        });
+        places.get(fingerprint).copied()
+    }
+
+    /// Whether there was a file with this name, whatever it held.
+    pub(super) fn has_name(&self, name: &[u8; 8]) -> bool {
+        self.names.get_or_init(|| self.files.iter().map(|file| file.name).collect()).contains(name)
     }
 
     /// The content of one of the files.
@@ -229,7 +248,8 @@ impl OldChanges {
         let mut footer = [0; FOOTER_LEN as usize];
         file.read_exact_at(&mut footer, len.checked_sub(FOOTER_LEN)?).ok()?;
         let mut r = Reader::new("change cache", &footer);
-        let (snapshot, index_at, checksum) = (ObjectHash(r.array().ok()?), r.u64().ok()?, r.array::<8>().ok()?);
+        let (snapshot, index_at, checksum) =
+            (ObjectHash(r.array().ok()?), r.u64().ok()?, r.array::<8>().ok()?);
         if r.array::<8>().ok()? != *MAGIC {
             return None;
         }

@@ -11,8 +11,8 @@ mod source;
 mod stream;
 mod worker;
 
-pub use source::Source;
 pub(crate) use pages::DirectoryWriter;
+pub use source::Source;
 
 use crate::{
     chunker::Chunker,
@@ -26,7 +26,7 @@ use crate::{
 };
 use bytes::Bytes;
 use changes::{Fingerprint, Fingerprinter, NewChanges, OldChanges};
-use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use node::Node;
 use queue::Queue;
 use source::{Selection, absolute, path_bytes, select};
@@ -150,20 +150,19 @@ impl Run<'_> {
         fingerprint: &Fingerprint,
         next: &mut usize,
     ) -> Option<usize> {
-        let files = &node.record.get()?.files;
         if !self.is_certain(&listed.stat) {
             return None;
         }
-        let ahead = files.get(*next..)?.iter().position(|file| file.fingerprint == *fingerprint)?;
-        *next += ahead + 1;
-        Some(*next - 1)
+        let place = node.record.get()?.place(fingerprint, *next)?;
+        *next = place + 1;
+        Some(place)
     }
 
     fn remember(&self, place: &Fingerprint, record: &[u8]) -> Result<()> {
         match &self.new_changes {
-            Some(changes) => {
-                changes.add(*place, record).map_err(|e| VaultError::local("write the change cache in", "cache", e))
-            }
+            Some(changes) => changes
+                .add(*place, record)
+                .map_err(|e| VaultError::local("write the change cache in", "cache", e)),
             None => Ok(()),
         }
     }
@@ -209,7 +208,8 @@ pub fn run(
     };
     let fingerprinter = Fingerprinter::new(&handle.keys.local_key());
     let cache_file = stream.is_none().then(|| change_cache(handle, &options.host, &paths)).flatten();
-    let old_changes = cache_file.as_deref().and_then(OldChanges::open).filter(|old| !old_is_stale(handle, old));
+    let old_changes =
+        cache_file.as_deref().and_then(OldChanges::open).filter(|old| !old_is_stale(handle, old));
     let parent = old_changes.as_ref().map(|old| old.snapshot);
     // While packs are condemned, nothing is taken over without asking the index [V-8.4].
     let old_changes = old_changes.filter(|_| condemned.is_empty() && !options.force);
@@ -238,7 +238,10 @@ pub fn run(
     let root = run.root.lock().unwrap_or_else(PoisonError::into_inner).take();
     let root = root.ok_or(VaultError::Invalid("none of the paths to back up can be read".into()))?;
     let Run { stats, new_changes, .. } = run;
-    let files: u64 = [&stats.files_new, &stats.files_changed, &stats.files_unchanged].map(|n| n.load(Relaxed)).iter().sum();
+    let files: u64 = [&stats.files_new, &stats.files_changed, &stats.files_unchanged]
+        .map(|n| n.load(Relaxed))
+        .iter()
+        .sum();
     let others = stats.others.load(Relaxed);
     if files + others + stats.directories.load(Relaxed) == 0 && stats.problems.load(Relaxed) > 0 {
         return Err(VaultError::Invalid("none of the paths to back up can be read".into()));
@@ -289,14 +292,14 @@ pub fn run(
 pub fn write_snapshot(handle: &DatasetHandle, epoch: u32, snapshot: &Snapshot) -> Result<ObjectHash> {
     let bytes = snapshot.seal(epoch, &handle.owner, &handle.keys, &mut SystemEntropy);
     let id = ObjectHash::of(&bytes);
-    handle.store.put_new(&handle.names.snapshot(epoch, &id), Bytes::from(bytes))?;
+    handle.put(&handle.names.snapshot(epoch, &id), Bytes::from(bytes))?;
     Ok(id)
 }
 
 /// A time as snapshots hold it: RFC 3339 in UTC with nine decimals.
 #[must_use]
 pub fn format_time(time: Timestamp) -> String {
-    Zoned::new(time, TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
+    time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
 }
 
 fn sorted(tags: &[String]) -> Vec<String> {
@@ -335,7 +338,9 @@ fn old_is_stale(handle: &DatasetHandle, old: &OldChanges) -> bool {
 fn run_paths(run: &Run<'_>, paths: &[PathBuf]) -> Result<()> {
     let selection = select(paths);
     let device = match selection {
-        Selection::All => crate::fs::Dir::open_path("/".as_ref()).and_then(|dir| dir.stat()).ok().map(|s| s.dev),
+        Selection::All => {
+            crate::fs::Dir::open_path("/".as_ref()).and_then(|dir| dir.stat()).ok().map(|s| s.dev)
+        }
         Selection::Only(_) => None,
     };
     let root = Node::new(None, b"/".to_vec(), [0; 16], selection, device);
@@ -353,9 +358,8 @@ fn work<'r>(run: &'r Run<'r>, first: impl FnOnce(&mut Worker<'r>) -> Result<()> 
         result
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..run.options.threads.max(1))
-            .map(|_| scope.spawn(|| attempt(&mut Worker::work)))
-            .collect();
+        let others: Vec<_> =
+            (1..run.options.threads.max(1)).map(|_| scope.spawn(|| attempt(&mut Worker::work))).collect();
         let mut first = Some(first);
         let mut result = attempt(&mut |worker| first.take().map_or(Ok(()), |first| first(worker)));
         for other in others {
@@ -386,8 +390,14 @@ fn run_stream(run: &Run<'_>, name: Vec<u8>, reader: &mut (dyn Read + Send), time
         let size = worker
             .stream(&streamed, &mut Pipe(reader))?
             .map_err(|error| VaultError::local("read", "standard input", error))?;
-        let end =
-            StreamEnd { size, data_ranges: None, stat, xattrs: Vec::new(), settled: true, readable: true };
+        let end = StreamEnd {
+            size,
+            data_ranges: None,
+            stat,
+            attributes: Vec::new(),
+            settled: true,
+            readable: true,
+        };
         worker.end_stream(&streamed, end)?;
         worker.done(&node)?;
         worker.work()

@@ -5,15 +5,14 @@ use super::{
     source::Selection,
 };
 use crate::fs::{Dir, Listed};
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering::AcqRel},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicUsize, Ordering::AcqRel},
 };
 use strongroom_format::RefsId;
 
-pub(super) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+/// Extended attributes, sorted by name.
+pub(super) type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What has become of one entry.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(super) enum Slot {
     /// A file that was read.
     Read {
         content: FileContent,
-        xattrs: Xattrs,
+        attributes: Attributes,
         /// False where it changed while it was read.
         settled: bool,
     },

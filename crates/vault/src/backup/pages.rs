@@ -1,10 +1,7 @@
 //! From a finished directory to refs nodes and meta pages.
 
 use super::changes::FileContent;
-use crate::{
-    error::Result,
-    packer::Packer,
-};
+use crate::{error::Result, packer::Packer};
 use strongroom_format::{
     ChunkId, RefsId,
     keys::ChunkKind,

@@ -1,6 +1,6 @@
 //! Large content: one reader finds the cuts, all workers hash, compress and seal.
 
-use super::{node::Node, node::Xattrs};
+use super::node::{Attributes, Node};
 use crate::{
     chunker::Chunker,
     fs::{OpenFile, Stat},
@@ -33,7 +33,7 @@ pub(super) struct StreamEnd {
     pub(super) size: u64,
     pub(super) data_ranges: Option<Vec<(u64, u64)>>,
     pub(super) stat: Stat,
-    pub(super) xattrs: Xattrs,
+    pub(super) attributes: Attributes,
     pub(super) settled: bool,
     /// Whether it could be read.
     pub(super) readable: bool,

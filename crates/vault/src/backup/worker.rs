@@ -3,14 +3,17 @@
 use super::{
     Run,
     changes::{DirectoryRecord, FileContent},
-    node::{Item, Node, Slot},
+    node::{Attributes, Item, Node, Slot},
     pages::{self, DirectoryWriter},
     source::{Selection, join},
     stream::{Content, Cutter, EXTENT, Extent, FileData, StreamEnd, Streamed},
 };
 use crate::{
     error::{Result, VaultError},
-    fs::{Crossing, Decision, Dir, FileKind, ListBuffer, Listed, Listing, OpenFile, Problem, entry_from},
+    fs::{
+        Crossing, Decision, Dir, FileKind, ListBuffer, Listed, Listing, OpenFile, Problem, Stat, Xattrs,
+        entry_from,
+    },
     packer::Packer,
 };
 use std::{
@@ -18,10 +21,7 @@ use std::{
     ops::Range,
     os::unix::ffi::OsStrExt,
     path::Path,
-    sync::{
-        Arc, PoisonError,
-        atomic::Ordering::Relaxed,
-    },
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
 };
 use strongroom_format::{ChunkId, RefsId, keys::ChunkKind, tree::EntryKind};
 
@@ -40,6 +40,15 @@ pub(super) enum Task {
     Files(Arc<Node>, Range<usize>),
     /// Store a piece of a large file.
     Extent(Extent),
+}
+
+/// A file that has been read.
+struct ReadFile {
+    content: FileContent,
+    attributes: Attributes,
+    stat: Stat,
+    /// False where it changed meanwhile.
+    settled: bool,
 }
 
 /// One worker.
@@ -143,7 +152,9 @@ impl<'a> Worker<'a> {
                     listing.entries.retain(|entry| entry.name == name);
                     listing.failed.clear();
                 }
-                Err(error) => self.run.problem(Problem::new(&node.path, "look for exclusion markers in", error)),
+                Err(error) => {
+                    self.run.problem(Problem::new(&node.path, "look for exclusion markers in", error))
+                }
             }
         }
         let _ = node.dir.set(dir);
@@ -214,7 +225,9 @@ impl<'a> Worker<'a> {
             Selection::All => node.device.or(Some(listed.stat.dev)),
             Selection::Only(_) => None,
         };
-        if node.device.is_some_and(|device| self.run.filter.crossing(device, &listed.stat) == Crossing::MountPoint)
+        if node
+            .device
+            .is_some_and(|device| self.run.filter.crossing(device, &listed.stat) == Crossing::MountPoint)
         {
             selection = Selection::Only(std::collections::BTreeMap::new());
         }
@@ -252,9 +265,11 @@ impl<'a> Worker<'a> {
                 continue;
             }
             match self.read_small(&file) {
-                Ok((content, xattrs, stat, settled)) => {
+                Ok((content, settled)) => {
                     let content = content?;
-                    self.finish_file(node, nth, content, xattrs, &stat, settled, &path);
+                    let attributes = self.attributes(&path, file.xattrs());
+                    let read = ReadFile { content, attributes, stat: *file.stat(), settled };
+                    self.finish_file(node, nth, read, &path);
                 }
                 Err(error) => self.drop_file(node, nth, Problem::new(&path, "read", error)),
             }
@@ -262,13 +277,9 @@ impl<'a> Worker<'a> {
         self.done(node)
     }
 
-    /// Reads a file at once. The outer result is the file's, the inner one the vault's.
-    #[expect(clippy::type_complexity, reason = "two kinds of failure with different fates")]
-    fn read_small(
-        &mut self,
-        file: &OpenFile,
-    ) -> io::Result<(Result<FileContent>, super::node::Xattrs, crate::fs::Stat, bool)> {
-        let xattrs = file.xattrs()?;
+    /// Reads a file at once: its content, and whether it stayed the same meanwhile. The outer result is the
+    /// file's, the inner one the vault's.
+    fn read_small(&mut self, file: &OpenFile) -> io::Result<(Result<FileContent>, bool)> {
         let data_ranges = file.data_ranges(file.stat().size)?;
         let mut content = std::mem::take(&mut self.content);
         // One byte more than the file had, to see it grow; a buffer that is long enough is not cleared again.
@@ -285,7 +296,7 @@ impl<'a> Worker<'a> {
         let settled = same_content(file.stat(), &after?);
         let size = if data_ranges.is_some() { file.stat().size } else { len as u64 };
         let stored = chunks.and_then(|ids| pages::store_file_refs(&mut self.packer, ids, size, data_ranges));
-        Ok((stored, xattrs, *file.stat(), settled))
+        Ok((stored, settled))
     }
 
     fn store_content(&mut self, content: &[u8]) -> Result<Vec<ChunkId>> {
@@ -308,27 +319,23 @@ impl<'a> Worker<'a> {
             size: 0,
             data_ranges: None,
             stat: *file.stat(),
-            xattrs: Vec::new(),
+            attributes: Vec::new(),
             settled: true,
             readable: true,
         };
-        let attributes = file.xattrs().and_then(|xattrs| Ok((xattrs, file.data_ranges(file.stat().size)?)));
-        match attributes {
-            Ok((xattrs, ranges)) => {
-                end.xattrs = xattrs;
-                end.data_ranges = ranges;
-                let mut data = FileData::new(file, end.data_ranges.as_deref());
-                let read = self.stream(&streamed, &mut data)?;
-                match read.and_then(|total| Ok((total, file.stat_now()?))) {
-                    Ok((total, after)) => {
-                        end.size = if end.data_ranges.is_some() { file.stat().size } else { total };
-                        end.settled = same_content(file.stat(), &after);
-                    }
-                    Err(error) => {
-                        end.readable = false;
-                        self.run.problem(Problem::new(path, "read", error));
-                    }
-                }
+        let read = file.data_ranges(file.stat().size).and_then(|ranges| {
+            end.data_ranges = ranges;
+            Ok(FileData::new(file, end.data_ranges.as_deref()))
+        });
+        let read = match read {
+            Ok(mut data) => self.stream(&streamed, &mut data)?,
+            Err(error) => Err(error),
+        };
+        match read.and_then(|total| Ok((total, file.stat_now()?))) {
+            Ok((total, after)) => {
+                end.attributes = self.attributes(path, file.xattrs());
+                end.size = if end.data_ranges.is_some() { file.stat().size } else { total };
+                end.settled = same_content(file.stat(), &after);
             }
             Err(error) => {
                 end.readable = false;
@@ -399,40 +406,35 @@ impl<'a> Worker<'a> {
         if end.readable {
             let chunks = streamed.take_chunks();
             let content = pages::store_file_refs(&mut self.packer, chunks, end.size, end.data_ranges)?;
-            let name = node.items().get(streamed.nth).map(|item| item.listed.name.clone()).unwrap_or_default();
+            let name =
+                node.items().get(streamed.nth).map(|item| item.listed.name.clone()).unwrap_or_default();
             let path = join(&node.path, &name);
-            self.finish_file(&node, streamed.nth, content, end.xattrs, &end.stat, end.settled, &path);
+            let StreamEnd { attributes, stat, settled, .. } = end;
+            self.finish_file(&node, streamed.nth, ReadFile { content, attributes, stat, settled }, &path);
         } else if let Some(item) = node.items().get_mut(streamed.nth) {
             item.slot = Slot::Dropped;
         }
         self.done(&node)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the facts of one file, each used once")]
-    fn finish_file(
-        &self,
-        node: &Node,
-        nth: usize,
-        content: FileContent,
-        xattrs: super::node::Xattrs,
-        stat: &crate::fs::Stat,
-        settled: bool,
-        path: &[u8],
-    ) {
+    fn finish_file(&self, node: &Node, nth: usize, read: ReadFile, path: &[u8]) {
+        let ReadFile { content, attributes, stat, settled } = read;
         if !settled {
-            self.run.problem(Problem::new(path, "get a consistent copy of", io::Error::other("it changed while it was read")));
+            self.run.problem(Problem::new(
+                path,
+                "get a consistent copy of",
+                io::Error::other("it changed while it was read"),
+            ));
         }
         self.run.monitor.counters.file_done();
         let mut items = node.items();
         let Some(item) = items.get_mut(nth) else { return };
-        let known = node.record.get().is_some_and(|record| {
-            let name = self.run.fingerprinter.name(&item.listed.name);
-            record.files.iter().any(|file| file.name == name)
-        });
+        let name = self.run.fingerprinter.name(&item.listed.name);
+        let known = node.record.get().is_some_and(|record| record.has_name(&name));
         self.run.stats.read(content.size, known);
-        item.listed.stat = *stat;
+        item.listed.stat = stat;
         item.fingerprint = self.run.fingerprinter.entry(&item.listed);
-        item.slot = Slot::Read { content, xattrs, settled };
+        item.slot = Slot::Read { content, attributes, settled };
     }
 
     fn drop_file(&self, node: &Node, nth: usize, problem: Problem) {
@@ -509,51 +511,71 @@ impl<'a> Worker<'a> {
     /// The tree entry of an item; files that will be recognised the next time are added to `files`.
     fn store_item(&self, node: &Node, item: &Item, files: &mut Vec<u8>) -> Result<Option<pages::Item>> {
         let Listed { name, stat } = &item.listed;
+        let path = || join(&node.path, name);
         let attributes = || {
-            let dir = node.dir.get().ok_or(io::ErrorKind::NotFound)?;
-            dir.xattrs_of(name)
-        };
-        let or_problem = |result: io::Result<_>, operation| {
-            result.map_err(|error| self.run.problem(Problem::new(&join(&node.path, name), operation, error))).ok()
+            let xattrs =
+                node.dir.get().ok_or(io::ErrorKind::NotFound.into()).and_then(|dir| dir.xattrs_of(name));
+            self.attributes(&path(), xattrs)
         };
         let stored = match &item.slot {
             Slot::Dropped | Slot::Waiting => return Ok(None),
             Slot::Directory(refs) => {
-                let xattrs = or_problem(attributes(), "read the attributes of").unwrap_or_default();
-                let entry = entry_from(name.clone(), stat, EntryKind::Directory, xattrs);
+                let entry = entry_from(name.clone(), stat, EntryKind::Directory, attributes());
                 pages::Item { entry, child: Some(*refs), ids: Vec::new() }
             }
             Slot::Other => {
                 let kind = match stat.entry_kind() {
                     Some(kind) => kind,
                     None => {
-                        let target = node.dir.get().ok_or(io::ErrorKind::NotFound.into());
-                        let target = target.and_then(|dir| dir.read_link(name));
-                        let Some(target) = or_problem(target, "read the link") else { return Ok(None) };
-                        EntryKind::Symlink { target }
+                        let dir = node.dir.get().ok_or(io::ErrorKind::NotFound.into());
+                        match dir.and_then(|dir| dir.read_link(name)) {
+                            Ok(target) => EntryKind::Symlink { target },
+                            Err(error) => {
+                                self.run.problem(Problem::new(&path(), "read the link", error));
+                                return Ok(None);
+                            }
+                        }
                     }
                 };
-                let xattrs = or_problem(attributes(), "read the attributes of").unwrap_or_default();
-                pages::Item { entry: entry_from(name.clone(), stat, kind, xattrs), child: None, ids: Vec::new() }
+                pages::Item {
+                    entry: entry_from(name.clone(), stat, kind, attributes()),
+                    child: None,
+                    ids: Vec::new(),
+                }
             }
             Slot::Unchanged(nth) => {
                 let content = node.record.get().and_then(|record| record.content(record.files.get(*nth)?));
                 let content = content.ok_or(VaultError::Bug("the change cache lost a file"))?;
-                let xattrs = or_problem(attributes(), "read the attributes of").unwrap_or_default();
-                self.file_item(item, &content, xattrs, true, files)
+                self.file_item(item, &content, attributes(), true, files)
             }
-            Slot::Read { content, xattrs, settled } => {
-                self.file_item(item, content, xattrs.clone(), *settled, files)
+            Slot::Read { content, attributes, settled } => {
+                self.file_item(item, content, attributes.clone(), *settled, files)
             }
         };
         Ok(Some(stored))
+    }
+
+    /// The attributes that could be read; the others are reported.
+    fn attributes(&self, path: &[u8], xattrs: io::Result<Xattrs>) -> Attributes {
+        match xattrs {
+            Ok(xattrs) => {
+                for (_, error) in xattrs.failed {
+                    self.run.problem(Problem::new(path, "read an extended attribute of", error));
+                }
+                xattrs.attributes
+            }
+            Err(error) => {
+                self.run.problem(Problem::new(path, "read the extended attributes of", error));
+                Vec::new()
+            }
+        }
     }
 
     fn file_item(
         &self,
         item: &Item,
         content: &FileContent,
-        xattrs: super::node::Xattrs,
+        attributes: Attributes,
         settled: bool,
         files: &mut Vec<u8>,
     ) -> pages::Item {
@@ -567,11 +589,15 @@ impl<'a> Worker<'a> {
             content: content.content,
             data_ranges: content.data_ranges.clone(),
         };
-        pages::Item { entry: entry_from(name.clone(), stat, kind, xattrs), child: None, ids: content.ids.clone() }
+        pages::Item {
+            entry: entry_from(name.clone(), stat, kind, attributes),
+            child: None,
+            ids: content.ids.clone(),
+        }
     }
 }
 
-fn same_content(before: &crate::fs::Stat, after: &crate::fs::Stat) -> bool {
+fn same_content(before: &Stat, after: &Stat) -> bool {
     (before.size, before.mtime, before.ctime) == (after.size, after.mtime, after.ctime)
 }
 

@@ -108,6 +108,25 @@ impl Stat {
         })
     }
 
+    /// The attributes of a stream that is stored as a file: readable by its owner, who runs this process.
+    #[must_use]
+    pub fn stream(time: Timestamp) -> Self {
+        Self {
+            kind: FileKind::File,
+            mode: 0o600,
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            size: 0,
+            mtime: time,
+            ctime: time,
+            ino: 0,
+            dev: 0,
+            nlink: 1,
+            rdev: 0,
+            blocks: 0,
+        }
+    }
+
     /// Whether less space is taken up than the length needs, so that holes are likely.
     #[must_use]
     pub fn maybe_sparse(&self) -> bool {

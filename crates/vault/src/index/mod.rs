@@ -258,7 +258,9 @@ pub fn read_segment(
 fn run_folder(handle: &DatasetHandle) -> Result<(PathBuf, Option<tempfile::TempDir>), VaultError> {
     if let Some(cache) = &handle.cache {
         let folder = cache.join("index");
-        if std::fs::create_dir_all(&folder).is_ok() && !folder.metadata().map_or(true, |m| m.permissions().readonly()) {
+        if std::fs::create_dir_all(&folder).is_ok()
+            && !folder.metadata().map_or(true, |m| m.permissions().readonly())
+        {
             return Ok((folder, None));
         }
     }

@@ -282,8 +282,10 @@ impl Run {
             group_base += run.group_count as u32;
         }
         loop {
-            let next =
-                cursors.iter_mut().filter(|cursor| cursor.head.is_some()).min_by_key(|cursor| cursor.head.map(|e| e.id));
+            let next = cursors
+                .iter_mut()
+                .filter(|cursor| cursor.head.is_some())
+                .min_by_key(|cursor| cursor.head.map(|e| e.id));
             let Some(cursor) = next else { break };
             if let Some(entry) = cursor.take()? {
                 writer.entry(&entry)?;
@@ -357,7 +359,17 @@ impl Run {
                 Ok(Pack { hash, len, kind, first_group, groups, keys_offset })
             })
             .collect::<Result<_, IndexError>>()?;
-        Ok(Self { file, segments, packs, entry_count, group_count, fingerprints, starts, bucket_bits: bits, layout })
+        Ok(Self {
+            file,
+            segments,
+            packs,
+            entry_count,
+            group_count,
+            fingerprints,
+            starts,
+            bucket_bits: bits,
+            layout,
+        })
     }
 
     /// The index segments that this run was made of.
@@ -509,7 +521,9 @@ impl<'a> MergeCursor<'a> {
         if self.block.is_empty() {
             let count = (self.run.entry_count - self.next).min(1024);
             let mut bytes = vec![0; count * ENTRY_LEN];
-            self.run.file.read_exact_at(&mut bytes, self.run.layout.entries + (self.next * ENTRY_LEN) as u64)?;
+            self.run
+                .file
+                .read_exact_at(&mut bytes, self.run.layout.entries + (self.next * ENTRY_LEN) as u64)?;
             for entry in bytes.chunks_exact(ENTRY_LEN).rev() {
                 self.block.push(Entry::decode(entry)?);
             }

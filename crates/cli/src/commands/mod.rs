@@ -1,0 +1,81 @@
+//! One file per command: its options, and its `run` function once it works.
+//!
+//! A command is in [`Command`] only when it does all that its help says.
+
+use crate::env::Env;
+use crate::error::CliError;
+use crate::messages::Messages;
+use crate::output::Output;
+use crate::settings::Settings;
+use clap::Subcommand;
+use std::sync::Arc;
+use strongroom_vault::progress::Cancel;
+
+pub mod backup;
+pub mod check;
+pub mod completions;
+pub mod config;
+pub mod copy;
+pub mod dataset;
+pub mod demo;
+pub mod diff;
+pub mod dump;
+pub mod find;
+pub mod forget;
+pub mod init;
+pub mod ls;
+pub mod man;
+pub mod mount;
+pub mod prune;
+pub mod repair;
+pub mod restore;
+pub mod snapshots;
+pub mod stats;
+pub mod tag;
+pub mod version;
+
+/// What every command gets.
+pub struct Context {
+    /// What is in effect.
+    pub settings: Settings,
+    /// The environment.
+    pub env: Env,
+    /// Standard output.
+    pub output: Arc<Output>,
+    /// Standard error.
+    pub messages: Arc<Messages>,
+    /// The request to stop; [`crate::signals::watch`] listens for it.
+    pub cancel: Arc<Cancel>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Show what is configured, and where it comes from
+    Config(config::ConfigArgs),
+    /// Write the manual pages into a directory
+    Man(man::ManArgs),
+    /// Print the version and what this build is for
+    Version(version::VersionArgs),
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever makes the process end with another exit code than 0.
+    pub fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Completions(args) => completions::run(&args, context),
+            Self::Config(args) => config::run(&args, context),
+            Self::Man(args) => man::run(&args, context),
+            Self::Version(args) => version::run(&args, context),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,28 @@
+//! The `strongroom` command: arguments in, library calls, output and an exit code out.
+//!
+//! In scope: everything that touches a terminal, the environment, the home directory or the process.
+//! Out of scope: whatever a program other than a terminal user could want, which is in the libraries.
+
+pub mod args;
+pub mod bug;
+pub mod commands;
+pub mod config;
+pub mod env;
+pub mod error;
+pub mod escape;
+pub mod messages;
+pub mod output;
+pub mod progress;
+pub mod retention;
+pub mod retention_span;
+pub mod secrets;
+pub mod settings;
+pub mod settings_table;
+pub mod signals;
+pub mod snapshot_spec;
+pub mod suggest;
+pub mod units;
+
+mod run;
+
+pub use run::main;

@@ -1,0 +1,89 @@
+//! The real services that `scripts/services` starts.
+
+use std::env::{self, VarError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+use strongroom_vault::store::{RemoteStore, RetryPolicy, S3Access, open_s3};
+
+/// Set to `1`, it lets tests that need real services pass without them.
+pub const SKIP: &str = "STRONGROOM_TEST_SKIP_SERVICES";
+
+/// A test S3 endpoint, and who may speak to it. Each identity is a key id and a secret.
+#[derive(Debug, Clone)]
+pub struct S3 {
+    /// The endpoint's URL, without a bucket.
+    pub endpoint: String,
+    /// A plain bucket. Tests share it: each takes a prefix of its own.
+    pub bucket: String,
+    /// A bucket with versions, Object Lock, and a default retention.
+    pub locked_bucket: String,
+    /// May do anything.
+    pub admin: (String, String),
+    /// May read and list.
+    pub reader: (String, String),
+    /// May read, list and write, and may not delete.
+    pub writer: (String, String),
+}
+
+impl S3 {
+    /// A store in `bucket`, below `prefix`, as `identity`.
+    ///
+    /// # Panics
+    /// Where the endpoint cannot be used.
+    #[must_use]
+    pub fn open(&self, bucket: &str, prefix: &str, identity: &(String, String)) -> RemoteStore {
+        let access = S3Access::with_key(&self.endpoint, "us-east-1", &identity.0, &identity.1);
+        open_s3(bucket, prefix, access, RetryPolicy::default()).expect("the S3 endpoint can be used")
+    }
+}
+
+/// A prefix that no other test has.
+#[must_use]
+pub fn unique_prefix(test: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{test}/{}-{}-{count}", std::process::id(), since_1970.as_nanos())
+}
+
+/// The S3 service; `None` where the person who runs the tests chose to skip services.
+///
+/// # Panics
+/// Where the service is not announced and not skipped: a test that silently tests nothing is worse than none.
+#[must_use]
+pub fn s3() -> Option<S3> {
+    Some(S3 {
+        endpoint: variable("STRONGROOM_TEST_S3_ENDPOINT")?,
+        bucket: variable("STRONGROOM_TEST_S3_BUCKET")?,
+        locked_bucket: variable("STRONGROOM_TEST_S3_LOCKED_BUCKET")?,
+        admin: identity("STRONGROOM_TEST_S3_ADMIN")?,
+        reader: identity("STRONGROOM_TEST_S3_READER")?,
+        writer: identity("STRONGROOM_TEST_S3_WRITER")?,
+    })
+}
+
+/// The value of a variable that `scripts/services env` prints; `None` where services are skipped.
+///
+/// # Panics
+/// As [`s3`].
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+pub fn variable(name: &str) -> Option<String> {
+    match env::var(name) {
+        Ok(value) => Some(value),
+        Err(VarError::NotPresent) if env::var(SKIP).as_deref() == Ok("1") => {
+            eprintln!("skipped, because {SKIP}=1 and {name} is not set");
+            None
+        }
+        Err(_) => panic!(
+            "{name} is not set: run `scripts/services start && eval \"$(scripts/services env)\"`, \
+             or set {SKIP}=1 to go without"
+        ),
+    }
+}
+
+fn identity(name: &str) -> Option<(String, String)> {
+    let value = variable(name)?;
+    let (id, secret) = value.split_once(':').expect("an identity is KEY_ID:SECRET");
+    Some((id.to_owned(), secret.to_owned()))
+}

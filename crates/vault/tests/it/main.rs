@@ -1,0 +1,3 @@
+//! The vault's integration tests, in one binary.
+
+mod store;
