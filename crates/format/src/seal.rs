@@ -108,6 +108,6 @@ pub fn padded_len(len: usize) -> usize {
         return 512;
     }
     let exponent = usize::BITS - 1 - len.leading_zeros();
-    let mantissa_bits = usize::BITS - exponent.leading_zeros();
+    let mantissa_bits = u32::BITS - exponent.leading_zeros();
     len.next_multiple_of(1 << (exponent - mantissa_bits))
 }
