@@ -5,3 +5,4 @@
 
 pub mod services;
 pub mod store;
+pub mod vault;

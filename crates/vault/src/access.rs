@@ -102,7 +102,7 @@ impl Vault {
         }
         let seed = Secret32::random(&mut SystemEntropy);
         let signing_key = SigningPublicKey::of_seed(&seed);
-        let document = VaultDocument { signing_key: signing_key.clone() };
+        let document = VaultDocument { signing_key };
         let vault = document.vault();
         let context = Context { vault, dataset: WHOLE_VAULT.into(), purpose: Purpose::Read, epoch: 0 };
         let signing = custody.wrap_key(&new.read_policy, &context, &seed, reason).await?;

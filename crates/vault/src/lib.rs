@@ -14,6 +14,7 @@ pub mod index;
 pub mod monitor;
 pub mod packer;
 pub mod progress;
+pub mod restore;
 pub mod session;
 pub mod sink;
 pub mod store;

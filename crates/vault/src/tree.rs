@@ -154,3 +154,19 @@ pub fn find_path(reader: &GroupReader, root: &RefsId, path: &[u8]) -> Result<Opt
     }
     Ok(at)
 }
+
+/// Runs a recursive walk of a tree on a stack that is deep enough for [`TREE_DEPTH_MAX`] levels; only what is
+/// used of it takes up memory.
+///
+/// # Errors
+/// Where no thread can be made.
+///
+/// [`TREE_DEPTH_MAX`]: strongroom_format::limits::TREE_DEPTH_MAX
+pub fn on_deep_stack<T: Send>(walk: impl FnOnce() -> T + Send) -> Result<T> {
+    const STACK: usize = 512 << 20;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, walk);
+        let thread = thread.map_err(|error| VaultError::local("start a thread for", "the walk", error))?;
+        thread.join().map_err(|_| VaultError::Bug("the walk of a tree panicked"))
+    })
+}

@@ -323,9 +323,9 @@ impl<'a> Worker<'a> {
             settled: true,
             readable: true,
         };
-        let read = file.data_ranges(file.stat().size).and_then(|ranges| {
+        let read = file.data_ranges(file.stat().size).map(|ranges| {
             end.data_ranges = ranges;
-            Ok(FileData::new(file, end.data_ranges.as_deref()))
+            FileData::new(file, end.data_ranges.as_deref())
         });
         let read = match read {
             Ok(mut data) => self.stream(&streamed, &mut data)?,

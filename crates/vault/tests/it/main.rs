@@ -1,3 +1,4 @@
 //! The vault's integration tests, in one binary.
 
+mod round_trip;
 mod store;
