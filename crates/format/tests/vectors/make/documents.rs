@@ -20,7 +20,6 @@ use strongroom_format::{
     keys::{EpochPrivateKey, SealedFor},
     seal::padded_len,
     snapshot::{Snapshot, Summary},
-    xwing::OpeningKey,
 };
 
 pub(super) fn make(add: &mut Add<'_>) {
@@ -69,9 +68,7 @@ fn wrapped(key: &Secret32) -> WrappedKey {
 }
 
 fn keyring() -> Keyring {
-    let public = OpeningKey::from_seed(secret("keyholder")).public().to_bytes();
-    let public = Parameter::Text(data_encoding::BASE64.encode(&public));
-    let office = BTreeMap::from([("public_key".to_owned(), public)]);
+    let office = BTreeMap::from([("text".to_owned(), Parameter::Text("public \"\u{fc}\"".into()))]);
     let paper = BTreeMap::from([
         ("number".to_owned(), Parameter::Number(u64::MAX)),
         ("recipients".to_owned(), Parameter::List(vec!["age1x".into(), "age1y".into()])),
@@ -83,8 +80,8 @@ fn keyring() -> Keyring {
         signing_key: SigningPublicKey::of_seed(&signing_seed()),
         created: "2026-03-01T12:00:00.123456789Z".into(),
         keyholders: BTreeMap::from([
-            ("office".to_owned(), KeyholderSpec { kind: "file".into(), parameters: office }),
-            ("paper".to_owned(), KeyholderSpec { kind: "a-later-kind".into(), parameters: paper }),
+            ("office".to_owned(), KeyholderSpec { kind: "kind-a".into(), parameters: office }),
+            ("paper".to_owned(), KeyholderSpec { kind: "kind-b".into(), parameters: paper }),
         ]),
         read_policy: PolicyTree::Any(vec![label("office"), label("paper")]),
         write_policy: label("office"),
