@@ -5,23 +5,28 @@
 
 pub mod args;
 pub mod bug;
+pub mod catalog;
 pub mod commands;
 pub mod config;
 pub mod env;
 pub mod error;
 pub mod escape;
+pub mod keys;
 pub mod messages;
 pub mod output;
 pub mod progress;
 pub mod retention;
 pub mod retention_span;
 pub mod secrets;
+pub mod session;
 pub mod settings;
 pub mod settings_table;
 pub mod signals;
 pub mod snapshot_spec;
+pub mod stream;
 pub mod suggest;
 pub mod units;
+pub mod whoami;
 
 mod run;
 

@@ -51,12 +51,20 @@ pub struct Context {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Back up files and directories into a new snapshot
+    Backup(backup::BackupArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
     /// Show what is configured, and where it comes from
     Config(config::ConfigArgs),
+    /// Add and list datasets
+    Dataset(dataset::DatasetArgs),
+    /// Make a new vault
+    Init(init::InitArgs),
     /// Write the manual pages into a directory
     Man(man::ManArgs),
+    /// List snapshots
+    Snapshots(snapshots::SnapshotsArgs),
     /// Print the version and what this build is for
     Version(version::VersionArgs),
 }
@@ -68,9 +76,13 @@ impl Command {
     /// Whatever makes the process end with another exit code than 0.
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
+            Self::Backup(args) => backup::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Config(args) => config::run(&args, context),
+            Self::Dataset(args) => dataset::run(&args, context),
+            Self::Init(args) => init::run(&args, context),
             Self::Man(args) => man::run(&args, context),
+            Self::Snapshots(args) => snapshots::run(&args, context),
             Self::Version(args) => version::run(&args, context),
         }
     }
