@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn cuts_are_those_of_the_test_vectors() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/vectors/cut.json");
-        let vectors: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let vectors: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let vectors = vectors.as_array().unwrap();
         assert!(!vectors.is_empty());
         let hex = |value: &serde_json::Value| -> Vec<u8> {

@@ -59,10 +59,14 @@ pub enum Command {
     Config(config::ConfigArgs),
     /// Add and list datasets
     Dataset(dataset::DatasetArgs),
+    /// Show the main job on a directory of yours, which is only read
+    Demo(demo::DemoArgs),
     /// Make a new vault
     Init(init::InitArgs),
     /// Write the manual pages into a directory
     Man(man::ManArgs),
+    /// Restore files from a snapshot
+    Restore(restore::RestoreArgs),
     /// List snapshots
     Snapshots(snapshots::SnapshotsArgs),
     /// Print the version and what this build is for
@@ -80,8 +84,10 @@ impl Command {
             Self::Completions(args) => completions::run(&args, context),
             Self::Config(args) => config::run(&args, context),
             Self::Dataset(args) => dataset::run(&args, context),
+            Self::Demo(args) => demo::run(&args, context),
             Self::Init(args) => init::run(&args, context),
             Self::Man(args) => man::run(&args, context),
+            Self::Restore(args) => restore::run(&args, context),
             Self::Snapshots(args) => snapshots::run(&args, context),
             Self::Version(args) => version::run(&args, context),
         }
