@@ -182,7 +182,11 @@ fn pick<'k>(candidates: &[&'k Known], selector: &SnapshotSelector) -> Result<&'k
     candidates.get(chosen).copied().ok_or_else(|| CliError::new(ErrorKind::Bug, "a choice is out of bounds"))
 }
 
-fn read(handle: &DatasetHandle, epoch: u32, id: ObjectHash) -> Result<Known, VaultError> {
+/// Reads one header.
+///
+/// # Errors
+/// Where it is missing or damaged.
+pub fn read(handle: &DatasetHandle, epoch: u32, id: ObjectHash) -> Result<Known, VaultError> {
     let name = handle.names.snapshot(epoch, &id);
     let bytes = handle.store.get(&name, DOCUMENT_MAX as u64)?;
     let damaged = |error| VaultError::format(&name, error);

@@ -4,6 +4,7 @@
 //! Out of scope: whatever a program other than a terminal user could want, which is in the libraries.
 
 pub mod args;
+pub mod browse;
 pub mod bug;
 pub mod catalog;
 pub mod commands;

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod backup;
+pub mod browse;
 pub mod chunker;
 pub mod error;
 pub mod fs;
