@@ -61,6 +61,14 @@ pub enum VaultError {
         /// The location.
         location: String,
     },
+    /// A vault was begun and has no keyring yet.
+    #[error(
+        "the vault at {location} is not finished: either it is being made right now, or making it was interrupted"
+    )]
+    Unfinished {
+        /// The location.
+        location: String,
+    },
     /// The vault has no dataset of this name.
     #[error("the vault has no dataset `{name}`")]
     NoDataset {
@@ -136,7 +144,15 @@ impl VaultError {
     /// Whether the vault itself is damaged or was tampered with.
     #[must_use]
     pub fn is_integrity(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::MissingChunk { .. } | Self::MissingObject { .. })
+        match self {
+            Self::Damaged { .. } | Self::MissingChunk { .. } | Self::MissingObject { .. } => true,
+            // Objects never change, so one of another length than it must have was damaged.
+            Self::Store(error) => matches!(
+                error,
+                StoreError::Corrupt { .. } | StoreError::OutOfRange { .. } | StoreError::TooLarge { .. }
+            ),
+            _ => false,
+        }
     }
 }
 
