@@ -106,7 +106,9 @@ pub fn open_reader(
 ) -> Result<GroupReader, CliError> {
     let (reader, damaged) = GroupReader::open(handle, keys)?;
     for segment in damaged {
-        context.messages.warn(&format!("a part of the index is left out: {}: {}", segment.name, segment.error));
+        context
+            .messages
+            .warn(&format!("a part of the index is left out: {}: {}", segment.name, segment.error));
     }
     Ok(reader)
 }
@@ -139,7 +141,8 @@ impl Place {
     /// Where it is something else.
     pub fn require_directory(&self) -> Result<RefsId, CliError> {
         self.directory().ok_or_else(|| {
-            CliError::new(ErrorKind::PathMissing, format!("{} is no directory", escape::path(&self.path))).hint("")
+            CliError::new(ErrorKind::PathMissing, format!("{} is no directory", escape::path(&self.path)))
+                .hint("")
         })
     }
 }
@@ -177,8 +180,10 @@ pub fn permissions(entry: &Entry) -> String {
         EntryKind::BlockDevice { .. } => 'b',
     };
     let bit = |mask: u16, c: char| if entry.mode & mask != 0 { c } else { '-' };
-    let run = |run: u16, special: u16, both: char, alone: char| match (entry.mode & special != 0, entry.mode & run != 0)
-    {
+    let run = |run: u16, special: u16, both: char, alone: char| match (
+        entry.mode & special != 0,
+        entry.mode & run != 0,
+    ) {
         (false, false) => '-',
         (false, true) => 'x',
         (true, true) => both,

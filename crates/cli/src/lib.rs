@@ -3,6 +3,7 @@
 //! In scope: everything that touches a terminal, the environment, the home directory or the process.
 //! Out of scope: whatever a program other than a terminal user could want, which is in the libraries.
 
+pub mod archive;
 pub mod args;
 pub mod browse;
 pub mod bug;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod escape;
 pub mod keys;
 pub mod messages;
+pub mod mounted;
 pub mod output;
 pub mod progress;
 pub mod reading;

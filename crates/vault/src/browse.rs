@@ -6,12 +6,7 @@ use crate::{
     tree::{EntryRefs, TreeEntry, file_chunks, read_directory},
 };
 use std::io::{self, Read};
-use strongroom_format::{
-    ChunkId, Damage, RefsId,
-    keys::ChunkKind,
-    limits::TREE_DEPTH_MAX,
-    tree::EntryKind,
-};
+use strongroom_format::{ChunkId, Damage, RefsId, keys::ChunkKind, limits::TREE_DEPTH_MAX, tree::EntryKind};
 
 /// Where a walk goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use crate::args::Compression;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::keys;
+use crate::messages::Verbosity;
 use crate::progress::{ProgressMode, ProgressSink};
 use crate::session::Session;
 use crate::snapshot_spec::parse_time;
@@ -367,6 +368,9 @@ fn summary(outcome: &Outcome, dry_run: bool, context: &Context) -> Result<(), Cl
             "parent": outcome.snapshot.parent,
             "snapshot_id": id,
         }));
+    }
+    if context.messages.verbosity() == Verbosity::Quiet {
+        return Ok(());
     }
     let count = units::count;
     output.line(&format!(

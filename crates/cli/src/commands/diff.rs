@@ -133,7 +133,9 @@ pub fn run(args: &DiffArgs, context: &Context) -> Result<(), CliError> {
         }));
     }
     let count = units::count;
-    let plural = |number: u64, one: &str, many: &str| format!("{} {}", count(number), if number == 1 { one } else { many });
+    let plural = |number: u64, one: &str, many: &str| {
+        format!("{} {}", count(number), if number == 1 { one } else { many })
+    };
     let line = |what: &str, totals: &Totals| {
         format!(
             "{what:<9} {}, {}, {}, {}",

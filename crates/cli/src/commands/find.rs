@@ -75,10 +75,11 @@ impl Wanted {
             if patterns.is_empty() {
                 return Ok(None);
             }
-            let include = |filter: strongroom_vault::fs::FilterBuilder, pattern: &&String| match args.ignore_case {
-                true => filter.iinclude(pattern),
-                false => filter.include(pattern),
-            };
+            let include =
+                |filter: strongroom_vault::fs::FilterBuilder, pattern: &&String| match args.ignore_case {
+                    true => filter.iinclude(pattern),
+                    false => filter.include(pattern),
+                };
             Ok(Some(patterns.iter().fold(Filter::builder(), include).build()?))
         };
         let (paths, names) = args.patterns.iter().partition(|pattern| pattern.contains('/'));

@@ -82,7 +82,9 @@ fn list(
     show: &dyn Fn(&[u8], &TreeEntry) -> Result<Next, CliError>,
 ) -> Result<(), CliError> {
     match (place.directory(), &place.entry) {
-        (Some(directory), _) => walk(&reading.reader, &directory, &place.path, &mut |path, entry| show(path, entry)),
+        (Some(directory), _) => {
+            walk(&reading.reader, &directory, &place.path, &mut |path, entry| show(path, entry))
+        }
         (None, Some(entry)) => show(&place.path, entry).map(|_| ()),
         (None, None) => Ok(()),
     }

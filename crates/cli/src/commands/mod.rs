@@ -61,12 +61,24 @@ pub enum Command {
     Dataset(dataset::DatasetArgs),
     /// Show the main job on a directory of yours, which is only read
     Demo(demo::DemoArgs),
+    /// Show what differs between two snapshots
+    Diff(diff::DiffArgs),
+    /// Write a file, or a directory as an archive, to standard output
+    Dump(dump::DumpArgs),
+    /// Find files in snapshots
+    Find(find::FindArgs),
+    /// Remove snapshots by rules or by id
+    Forget(forget::ForgetArgs),
     /// Make a new vault
     Init(init::InitArgs),
+    /// List the files of a snapshot
+    Ls(ls::LsArgs),
     /// Write the manual pages into a directory
     Man(man::ManArgs),
     /// Restore files from a snapshot
     Restore(restore::RestoreArgs),
+    /// Show snapshots as a read-only file system
+    Mount(mount::MountArgs),
     /// List snapshots
     Snapshots(snapshots::SnapshotsArgs),
     /// Print the version and what this build is for
@@ -85,9 +97,15 @@ impl Command {
             Self::Config(args) => config::run(&args, context),
             Self::Dataset(args) => dataset::run(&args, context),
             Self::Demo(args) => demo::run(&args, context),
+            Self::Diff(args) => diff::run(&args, context),
+            Self::Dump(args) => dump::run(&args, context),
+            Self::Find(args) => find::run(&args, context),
+            Self::Forget(args) => forget::run(&args, context),
             Self::Init(args) => init::run(&args, context),
+            Self::Ls(args) => ls::run(&args, context),
             Self::Man(args) => man::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
+            Self::Mount(args) => mount::run(&args, context),
             Self::Snapshots(args) => snapshots::run(&args, context),
             Self::Version(args) => version::run(&args, context),
         }
