@@ -7,7 +7,7 @@ mod run;
 
 pub use run::{Entry, Pack, Run};
 
-use crate::{error::VaultError, handle::DatasetHandle};
+use crate::{error::VaultError, handle::DatasetHandle, snapshots::is_spoilt};
 use std::{
     collections::HashSet,
     fs::File,
@@ -34,6 +34,8 @@ pub enum IndexError {
     Io(#[from] std::io::Error),
 }
 
+/// How often an index that prune rewrites meanwhile is read anew.
+const LOAD_ATTEMPTS: usize = 5;
 /// More runs than this are merged into one.
 const RUNS_MAX: usize = 8;
 
@@ -82,6 +84,20 @@ impl Index {
     /// Where the vault cannot be listed or local files cannot be written. Damaged segments are
     /// returned beside the index: what they cover is found missing, all else works.
     pub fn load(
+        handle: &DatasetHandle,
+        condemned: HashSet<ObjectHash>,
+    ) -> Result<(Self, Vec<DamagedSegment>), VaultError> {
+        for _ in 1..LOAD_ATTEMPTS {
+            match Self::load_once(handle, condemned.clone()) {
+                // Prune has replaced a segment between the listing and the reading.
+                Err(VaultError::Store(error)) if error.is_not_found() => {}
+                other => return other,
+            }
+        }
+        Self::load_once(handle, condemned)
+    }
+
+    fn load_once(
         handle: &DatasetHandle,
         condemned: HashSet<ObjectHash>,
     ) -> Result<(Self, Vec<DamagedSegment>), VaultError> {
