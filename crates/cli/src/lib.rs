@@ -17,6 +17,7 @@ pub mod escape;
 pub mod keys;
 pub mod messages;
 pub mod mounted;
+pub mod operation;
 pub mod output;
 pub mod progress;
 pub mod reading;

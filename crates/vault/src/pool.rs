@@ -25,7 +25,8 @@ pub(crate) fn for_each_with<T: Sync, S>(
     let run = || {
         let mut state = start();
         while let Some(item) = items.get(next.fetch_add(1, Relaxed)) {
-            let result = if cancel.is_requested() { Err(VaultError::Cancelled) } else { work(&mut state, item) };
+            let result =
+                if cancel.is_requested() { Err(VaultError::Cancelled) } else { work(&mut state, item) };
             if let Err(error) = result {
                 next.store(items.len(), Relaxed);
                 return Err(error);
@@ -56,10 +57,16 @@ pub(crate) fn map<T: Sync, R: Send>(
 ) -> Result<Vec<R>> {
     let numbers: Vec<usize> = (0..items.len()).collect();
     let results: Mutex<Vec<Option<R>>> = Mutex::new(items.iter().map(|_| None).collect());
-    for_each_with(threads, &numbers, cancel, || (), |(), number| {
-        let result = work(&items[*number])?;
-        results.lock().unwrap_or_else(PoisonError::into_inner)[*number] = Some(result);
-        Ok(())
-    })?;
+    for_each_with(
+        threads,
+        &numbers,
+        cancel,
+        || (),
+        |(), number| {
+            let result = work(&items[*number])?;
+            results.lock().unwrap_or_else(PoisonError::into_inner)[*number] = Some(result);
+            Ok(())
+        },
+    )?;
     Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
 }

@@ -35,7 +35,8 @@ impl<'a> SegmentWriter<'a> {
 
     pub(crate) fn add(&mut self, pack: IndexedPack) -> Result<()> {
         let directory = &pack.directory;
-        let len = 64 + directory.chunk_count() * 36 + directory.groups.len() * 20 + directory.keys.len() * 1220;
+        let len =
+            64 + directory.chunk_count() * 36 + directory.groups.len() * 20 + directory.keys.len() * 1220;
         if self.pending_len + len > TARGET {
             self.flush()?;
         }
@@ -49,7 +50,8 @@ impl<'a> SegmentWriter<'a> {
             return Ok(());
         }
         if !self.dry_run {
-            let bytes = segment::seal(&self.pending, &self.handle.owner, &self.handle.keys, &mut SystemEntropy);
+            let bytes =
+                segment::seal(&self.pending, &self.handle.owner, &self.handle.keys, &mut SystemEntropy);
             let hash = ObjectHash::of(&bytes);
             self.handle.put(&self.handle.names.segment(&hash), Bytes::from(bytes))?;
         }

@@ -62,16 +62,15 @@ pub fn load(handle: &DatasetHandle) -> Result<Snapshots> {
 
 /// Reads the headers in these objects; those that are gone meanwhile are left out.
 pub(crate) fn load_objects(handle: &DatasetHandle, objects: &[String]) -> Result<Snapshots> {
-    let read = pool::map(pool::WAITING_THREADS, objects, &Cancel::new(), |object| {
-        match read_one(handle, object) {
+    let read =
+        pool::map(pool::WAITING_THREADS, objects, &Cancel::new(), |object| match read_one(handle, object) {
             Ok(stored) => Ok(Some(Ok(stored))),
             Err(VaultError::Store(error)) if error.is_not_found() => Ok(None),
             Err(error) if error.is_integrity() || is_spoilt(&error) => {
                 Ok(Some(Err(DamagedSnapshot { object: object.clone(), error })))
             }
             Err(error) => Err(error),
-        }
-    })?;
+        })?;
     let mut snapshots = Snapshots::default();
     for result in read.into_iter().flatten() {
         match result {
@@ -87,7 +86,12 @@ pub(crate) fn load_objects(handle: &DatasetHandle, objects: &[String]) -> Result
 /// Whether the store itself says that an object's bytes are not what they were.
 pub(crate) fn is_spoilt(error: &VaultError) -> bool {
     use crate::store::StoreError;
-    matches!(error, VaultError::Store(StoreError::Corrupt { .. } | StoreError::TooLarge { .. } | StoreError::OutOfRange { .. }))
+    matches!(
+        error,
+        VaultError::Store(
+            StoreError::Corrupt { .. } | StoreError::TooLarge { .. } | StoreError::OutOfRange { .. }
+        )
+    )
 }
 
 fn read_one(handle: &DatasetHandle, object: &str) -> Result<StoredSnapshot> {
@@ -122,9 +126,13 @@ pub fn remove(handle: &DatasetHandle, ids: &[ObjectHash]) -> Result<()> {
         .map(|id| objects.get(id).ok_or_else(|| VaultError::NoSnapshot { wanted: id.to_hex() }))
         .collect::<Result<_>>()?;
     let doomed: Vec<&String> = doomed.into_iter().collect();
-    pool::for_each_with(pool::WAITING_THREADS, &doomed, &Cancel::new(), || (), |(), object| {
-        Ok(handle.store.delete(object)?)
-    })
+    pool::for_each_with(
+        pool::WAITING_THREADS,
+        &doomed,
+        &Cancel::new(),
+        || (),
+        |(), object| Ok(handle.store.delete(object)?),
+    )
 }
 
 /// A snapshot that stands under a new id.
@@ -153,8 +161,7 @@ pub fn retag(
     let snapshots = load(handle)?;
     let mut replaced = Vec::new();
     for id in &ids.iter().copied().collect::<BTreeSet<_>>() {
-        let stored =
-            snapshots.find(id).ok_or_else(|| VaultError::NoSnapshot { wanted: id.to_hex() })?;
+        let stored = snapshots.find(id).ok_or_else(|| VaultError::NoSnapshot { wanted: id.to_hex() })?;
         let mut snapshot = stored.snapshot.clone();
         change(&mut snapshot.tags);
         snapshot.tags.sort();

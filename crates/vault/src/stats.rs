@@ -125,8 +125,15 @@ pub fn distinct_size(
     let marks = Marks::new(&health.index);
     let visitor = Counter { health: &health, kinds: Default::default() };
     let roots: Vec<_> = snapshots.iter().map(|stored| stored.snapshot.root).collect();
-    Walk { reader: &reader, health: &health, marks: &marks, visitor: &visitor, threads, cancel: monitor.cancel }
-        .run(&roots)?;
+    Walk {
+        reader: &reader,
+        health: &health,
+        marks: &marks,
+        visitor: &visitor,
+        threads,
+        cancel: monitor.cancel,
+    }
+    .run(&roots)?;
     let [data, meta, refs] = visitor.kinds.map(|kind| KindSize {
         chunks: kind.chunks.into_inner(),
         bytes: kind.bytes.into_inner(),

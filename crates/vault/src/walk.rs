@@ -88,11 +88,17 @@ impl<V: Visitor> Walk<'_, V> {
             let groups: Vec<&[Waiting]> =
                 level.chunk_by(|a, b| (a.run, a.group) == (b.run, b.group)).collect();
             let next = Mutex::new(Vec::new());
-            pool::for_each_with(self.threads, &groups, self.cancel, GroupBuffer::default, |buffer, group| {
-                let found = self.visit_group(&index, group, buffer, &kept)?;
-                next.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
-                Ok(())
-            })?;
+            pool::for_each_with(
+                self.threads,
+                &groups,
+                self.cancel,
+                GroupBuffer::default,
+                |buffer, group| {
+                    let found = self.visit_group(&index, group, buffer, &kept)?;
+                    next.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+                    Ok(())
+                },
+            )?;
             level = next.into_inner().unwrap_or_else(PoisonError::into_inner);
         }
         Ok(())

@@ -308,7 +308,8 @@ impl Reading<'_> {
 
     /// The pack's own directory does not open: the index tells which of its groups still do.
     fn open_by_index(&self, task: &Task, bytes: &mut [u8], buffer: &mut GroupBuffer) -> Result<()> {
-        let records: BTreeMap<usize, KeyRecord> = task.run.keys(task.ordinal)?.into_iter().enumerate().collect();
+        let records: BTreeMap<usize, KeyRecord> =
+            task.run.keys(task.ordinal)?.into_iter().enumerate().collect();
         for nth in 0..task.pack.groups {
             let span = task.run.group(task.pack.first_group + nth)?;
             let start = span.offset as usize;

@@ -148,7 +148,13 @@ impl Survey {
     pub(crate) fn report(self, keys: Option<Arc<ReadKeys>>) -> Result<Report> {
         let affected = if self.findings.is_empty() { Vec::new() } else { affected::find(&self, keys)? };
         let (findings, left_off) = self.findings.into_list();
-        Ok(Report { findings, findings_left_off: left_off, affected, orphans: self.orphans, counts: self.counts })
+        Ok(Report {
+            findings,
+            findings_left_off: left_off,
+            affected,
+            orphans: self.orphans,
+            counts: self.counts,
+        })
     }
 }
 

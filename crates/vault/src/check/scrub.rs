@@ -67,30 +67,35 @@ pub fn scrub(store: &Blocking, threads: usize, monitor: &Monitor<'_>) -> Result<
     }
     monitor.counters.totals_final();
     let (count, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-    pool::for_each_with(threads, &hashed, monitor.cancel, || (), |(), (object, expected)| {
-        monitor.counters.set_current(&object.name);
-        match hash(store, object, monitor) {
-            Ok(found) => {
-                count.fetch_add(1, Relaxed);
-                bytes.fetch_add(object.size, Relaxed);
-                if found != *expected {
-                    let defect = Finding::damage("object", Damage::Hash);
-                    findings.add(Finding { object: object.name.clone(), defect });
+    pool::for_each_with(
+        threads,
+        &hashed,
+        monitor.cancel,
+        || (),
+        |(), (object, expected)| {
+            monitor.counters.set_current(&object.name);
+            match hash(store, object, monitor) {
+                Ok(found) => {
+                    count.fetch_add(1, Relaxed);
+                    bytes.fetch_add(object.size, Relaxed);
+                    if found != *expected {
+                        let defect = Finding::damage("object", Damage::Hash);
+                        findings.add(Finding { object: object.name.clone(), defect });
+                    }
                 }
+                // Forget or prune was faster.
+                Err(VaultError::Store(error)) if error.is_not_found() => {}
+                Err(error) if is_spoilt(&error) => {
+                    findings.add(Finding::of_error(object.name.clone(), error))
+                }
+                Err(error) => return Err(error),
             }
-            // Forget or prune was faster.
-            Err(VaultError::Store(error)) if error.is_not_found() => {}
-            Err(error) if is_spoilt(&error) => findings.add(Finding::of_error(object.name.clone(), error)),
-            Err(error) => return Err(error),
-        }
-        monitor.counters.file_done();
-        Ok(())
-    })?;
-    let counts = Counts {
-        objects_hashed: count.into_inner(),
-        bytes_hashed: bytes.into_inner(),
-        ..Counts::default()
-    };
+            monitor.counters.file_done();
+            Ok(())
+        },
+    )?;
+    let counts =
+        Counts { objects_hashed: count.into_inner(), bytes_hashed: bytes.into_inner(), ..Counts::default() };
     let (findings, findings_left_off) = findings.into_list();
     Ok(Report { findings, findings_left_off, counts, ..Report::default() })
 }

@@ -7,7 +7,7 @@ mod run;
 
 pub use run::{Entry, Pack, Run};
 
-use crate::{error::VaultError, handle::DatasetHandle, snapshots::is_spoilt};
+use crate::{error::VaultError, handle::DatasetHandle};
 use std::{
     collections::HashSet,
     fs::File,
@@ -150,7 +150,8 @@ impl Index {
     ) -> Result<(Run, bool), VaultError> {
         let cached = || -> Result<Run, IndexError> {
             // Two threads or processes may write the same run at the same time: each its own file.
-            let partial = tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.folder)?;
+            let partial =
+                tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.folder)?;
             let run = build(partial.reopen()?)?;
             partial.persist(self.folder.join(format!("{name}.run"))).map_err(|error| error.error)?;
             Ok(run)
@@ -175,7 +176,8 @@ impl Index {
         for segment in sources.iter().flat_map(|run| run.segments()) {
             name.update(segment.as_bytes());
         }
-        let (merged, cached) = self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
+        let (merged, cached) =
+            self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
         let single = sources.iter().filter(|run| cached && run.segments().len() == 1);
         for segment in single.flat_map(|run| run.segments()) {
             let _ = std::fs::remove_file(self.folder.join(format!("{segment}.run")));

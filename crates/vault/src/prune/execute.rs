@@ -76,8 +76,11 @@ fn probe(handle: &DatasetHandle) -> Result<Timestamp> {
 }
 
 fn earlier<'a>(plan: &'a PrunePlan, running: &[RunningSession]) -> Vec<Earlier<'a>> {
-    let needed: HashSet<&ObjectHash> =
-        plan.with_fate(Fate::Condemned).filter(|pack| pack.live_stored > 0).map(|pack| &pack.pack.hash).collect();
+    let needed: HashSet<&ObjectHash> = plan
+        .with_fate(Fate::Condemned)
+        .filter(|pack| pack.live_stored > 0)
+        .map(|pack| &pack.pack.hash)
+        .collect();
     let survey = &plan.survey;
     survey
         .condemnations
@@ -107,7 +110,10 @@ pub(super) fn run(
     let segments: Vec<ObjectInfo> = {
         let known = plan.survey.segments();
         let listed = handle.store.list(&handle.names.index())?;
-        listed.into_iter().filter(|o| names::hash_of(&o.name).is_some_and(|hash| known.contains(&hash))).collect()
+        listed
+            .into_iter()
+            .filter(|o| names::hash_of(&o.name).is_some_and(|hash| known.contains(&hash)))
+            .collect()
     };
     let moving: Vec<&PackUse> = plan.with_fate(Fate::Repack).collect();
     let dropped: HashSet<ObjectHash> = plan.with_fate(Fate::Drop).map(|pack| pack.pack.hash).collect();
@@ -196,9 +202,13 @@ fn delete_markers(handle: &DatasetHandle, names: &[String]) {
 
 fn delete_all(handle: &DatasetHandle, names: &[String]) -> Result<()> {
     // What has been started is finished: half of the deletions free half of the space, and no more.
-    pool::for_each_with(pool::WAITING_THREADS, names, &Cancel::new(), || (), |(), name| {
-        Ok(handle.store.delete(name)?)
-    })
+    pool::for_each_with(
+        pool::WAITING_THREADS,
+        names,
+        &Cancel::new(),
+        || (),
+        |(), name| Ok(handle.store.delete(name)?),
+    )
 }
 
 /// The last part: everything is condemned, nothing is deleted yet.
@@ -295,8 +305,7 @@ impl Deletion<'_> {
     /// Which of the packs that are about to be deleted somebody needs after all.
     fn rescue(&self, deletable: &HashSet<ObjectHash>, monitor: &Monitor<'_>) -> Result<HashSet<ObjectHash>> {
         let handle = self.handle();
-        let mut rescued =
-            remark::needed(self.survey(), deletable, self.plan.options.threads, monitor)?;
+        let mut rescued = remark::needed(self.survey(), deletable, self.plan.options.threads, monitor)?;
         // A backup that has ended may have indexed what looked like an orphan.
         let known = self.survey().segments();
         let unknown: Vec<String> = handle
@@ -335,7 +344,12 @@ impl Deletion<'_> {
     }
 
     /// Removes the condemnations that have served.
-    fn lift(&self, waits: bool, deletable: &HashSet<ObjectHash>, rescued: &HashSet<ObjectHash>) -> Result<()> {
+    fn lift(
+        &self,
+        waits: bool,
+        deletable: &HashSet<ObjectHash>,
+        rescued: &HashSet<ObjectHash>,
+    ) -> Result<()> {
         let mut served: Vec<String> = self
             .earlier
             .iter()

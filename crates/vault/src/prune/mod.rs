@@ -21,13 +21,8 @@ mod survey;
 pub use execute::{PruneOutcome, Waiting};
 
 use crate::{
-    access::ReadKeys,
-    error::Result,
-    handle::DatasetHandle,
-    monitor::Monitor,
-    packer::Compression,
-    session::RunningSession,
-    sink::SessionKey,
+    access::ReadKeys, error::Result, handle::DatasetHandle, monitor::Monitor, packer::Compression,
+    session::RunningSession, sink::SessionKey,
 };
 use std::{
     cmp::Reverse,
@@ -65,7 +60,13 @@ pub struct PruneOptions {
 
 impl Default for PruneOptions {
     fn default() -> Self {
-        Self { max_unused: Limit::Share(0.05), repack_small: None, max_repack: None, compact: false, threads: 2 }
+        Self {
+            max_unused: Limit::Share(0.05),
+            repack_small: None,
+            max_repack: None,
+            compact: false,
+            threads: 2,
+        }
     }
 }
 
@@ -195,9 +196,11 @@ fn decide(survey: &Survey, options: &PruneOptions) -> Vec<(PackUse, Fate)> {
     let mut budget = options.max_repack.unwrap_or(u64::MAX);
 
     // The deadest first, until what is left of dead space is little enough.
-    let total: u64 = fates.iter().filter(|(_, fate)| *fate == Fate::Keep).map(|(pack, _)| pack.pack.len).sum();
+    let total: u64 =
+        fates.iter().filter(|(_, fate)| *fate == Fate::Keep).map(|(pack, _)| pack.pack.len).sum();
     let dead = |pack: &PackUse| pack.dead_stored + if options.compact { pack.compactable } else { 0 };
-    let mut unused: u64 = fates.iter().filter(|(_, fate)| *fate == Fate::Keep).map(|(pack, _)| dead(pack)).sum();
+    let mut unused: u64 =
+        fates.iter().filter(|(_, fate)| *fate == Fate::Keep).map(|(pack, _)| dead(pack)).sum();
     let mut remaining = total;
     let mut order: Vec<usize> = (0..fates.len())
         .filter(|nth| {
@@ -242,7 +245,8 @@ fn join_small(survey: &Survey, options: &PruneOptions, fates: &mut [(PackUse, Fa
     }
     for small in by_kind.into_values() {
         let moves = fates.iter().any(|(pack, fate)| {
-            *fate == Fate::Repack && small.first().is_some_and(|nth| fates[*nth].0.pack.kind == pack.pack.kind)
+            *fate == Fate::Repack
+                && small.first().is_some_and(|nth| fates[*nth].0.pack.kind == pack.pack.kind)
         });
         if small.len() < 2 && !moves {
             continue;
@@ -258,8 +262,11 @@ fn join_small(survey: &Survey, options: &PruneOptions, fates: &mut [(PackUse, Fa
 }
 
 fn summarise(survey: &Survey, fates: &[(PackUse, Fate)], orphans: &[(ObjectHash, u64)]) -> PruneSummary {
-    let mut summary =
-        PruneSummary { snapshots: survey.snapshots.len() as u64, running: survey.running.clone(), ..Default::default() };
+    let mut summary = PruneSummary {
+        snapshots: survey.snapshots.len() as u64,
+        running: survey.running.clone(),
+        ..Default::default()
+    };
     for (pack, fate) in fates {
         // A pack that is not there takes no room.
         let len = survey.listed.get(&pack.pack.hash).map_or(0, |listed| listed.len);

@@ -179,8 +179,8 @@ impl Mover<'_> {
         };
         let handle = &self.survey.handle;
         let open = &mut self.open[directory.kind as usize - 1];
-        let builder = open
-            .get_or_insert_with(|| PackBuilder::for_moved(handle.owner, directory.kind, Vec::new()));
+        let builder =
+            open.get_or_insert_with(|| PackBuilder::for_moved(handle.owner, directory.kind, Vec::new()));
         builder.move_group(key, record, stored);
         let full = builder.len() >= handle.layout.pack_size || !builder.has_room();
         if full && let Some(pack) = open.take() {

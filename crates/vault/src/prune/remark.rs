@@ -40,11 +40,18 @@ pub(super) fn needed(
     let marks = Marks::new(&health.index);
     let visitor = Rescuer { health: &health, doomed, rescued: Mutex::default() };
     let roots: Vec<_> = snapshots.good.iter().map(|stored| stored.snapshot.root).collect();
-    Walk { reader: &reader, health: &health, marks: &marks, visitor: &visitor, threads, cancel: monitor.cancel }
-        .run(&roots)
-        .map_err(|error| {
-            if error.is_integrity() { VaultError::PruneStopped { source: Box::new(error) } } else { error }
-        })?;
+    Walk {
+        reader: &reader,
+        health: &health,
+        marks: &marks,
+        visitor: &visitor,
+        threads,
+        cancel: monitor.cancel,
+    }
+    .run(&roots)
+    .map_err(|error| {
+        if error.is_integrity() { VaultError::PruneStopped { source: Box::new(error) } } else { error }
+    })?;
     Ok(visitor.rescued.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -106,8 +106,15 @@ impl Survey {
 
         let visitor = Marker { health: &health, condemned: &condemned, copies: Mutex::default() };
         let roots: Vec<_> = snapshots.good.iter().map(|stored| stored.snapshot.root).collect();
-        Walk { reader: &reader, health: &health, marks: &marks, visitor: &visitor, threads, cancel: monitor.cancel }
-            .run(&roots)?;
+        Walk {
+            reader: &reader,
+            health: &health,
+            marks: &marks,
+            visitor: &visitor,
+            threads,
+            cancel: monitor.cancel,
+        }
+        .run(&roots)?;
         let copies = visitor.copies.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut survey = Self {
             handle: handle.clone(),

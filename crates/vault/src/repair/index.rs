@@ -79,9 +79,8 @@ pub fn repair_index(
     for object in segments {
         match read_named(handle, &object) {
             Ok(packs) => {
-                let is_whole = |pack: &IndexedPack| {
-                    listed.get(&pack.hash).is_some_and(|listed| listed.len == pack.len)
-                };
+                let is_whole =
+                    |pack: &IndexedPack| listed.get(&pack.hash).is_some_and(|listed| listed.len == pack.len);
                 if packs.iter().all(is_whole) {
                     named.extend(packs.into_iter().map(|pack| pack.hash));
                     continue;
@@ -114,7 +113,8 @@ pub fn repair_index(
         .filter(|(hash, _)| !named.contains(hash) && (any_damaged || !condemned.contains(hash)))
         // Whoever is making it will index it.
         .filter(|(_, pack)| {
-            any_damaged || !running.iter().any(|other| other.id != session.id() && other.started <= pack.modified)
+            any_damaged
+                || !running.iter().any(|other| other.id != session.id() && other.started <= pack.modified)
         })
         .map(|(hash, pack)| (*hash, pack.len))
         .collect();

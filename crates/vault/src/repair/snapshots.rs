@@ -120,7 +120,8 @@ pub fn repair_snapshots(
         packs::salvage(&survey, &spoilt)?;
     }
     session.still_alive()?;
-    let mut repair = SnapshotRepair { unreadable: std::mem::take(&mut survey.snapshots.damaged), ..Default::default() };
+    let mut repair =
+        SnapshotRepair { unreadable: std::mem::take(&mut survey.snapshots.damaged), ..Default::default() };
     for (old, (header, lost)) in salvaged {
         let mut repaired = RepairedSnapshot { old, new: None, lost, removed: false };
         if !options.dry_run {
@@ -181,7 +182,9 @@ impl Salvage<'_, '_> {
                 let Some(done) = stack.pop() else { break };
                 let id = done.writer.finish(self.packer)?;
                 match (stack.last_mut(), &done.entry) {
-                    (Some(parent), Some(entry)) => parent.writer.push_entry(self.packer, entry, Some(id), &[])?,
+                    (Some(parent), Some(entry)) => {
+                        parent.writer.push_entry(self.packer, entry, Some(id), &[])?
+                    }
                     _ => return Ok(Some(id)),
                 }
                 continue;
