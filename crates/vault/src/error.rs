@@ -61,6 +61,14 @@ pub enum VaultError {
         /// The location.
         location: String,
     },
+    /// A vault was begun and has no keyring yet.
+    #[error(
+        "the vault at {location} is not finished: either it is being made right now, or making it was interrupted"
+    )]
+    Unfinished {
+        /// The location.
+        location: String,
+    },
     /// The vault has no dataset of this name.
     #[error("the vault has no dataset `{name}`")]
     NoDataset {
@@ -106,6 +114,21 @@ pub enum VaultError {
         /// Hours since the last sign.
         hours: u64,
     },
+    /// Prune cannot tell what is still needed.
+    #[error("prune has deleted nothing, because it cannot tell what is still needed: {source}")]
+    PruneStopped {
+        /// What stands in the way.
+        source: Box<VaultError>,
+    },
+    /// Prune may not delete.
+    #[error("prune has changed nothing, because it may not delete from the vault: {source}")]
+    MayNotDelete {
+        /// The store's answer.
+        source: StoreError,
+    },
+    /// Another prune was at work at the same time.
+    #[error("another prune changed the vault at the same time; this one has deleted nothing")]
+    Disturbed,
     /// The operation was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -136,7 +159,16 @@ impl VaultError {
     /// Whether the vault itself is damaged or was tampered with.
     #[must_use]
     pub fn is_integrity(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::MissingChunk { .. } | Self::MissingObject { .. })
+        match self {
+            Self::Damaged { .. } | Self::MissingChunk { .. } | Self::MissingObject { .. } => true,
+            Self::PruneStopped { source } => source.is_integrity(),
+            // Objects never change, so one of another length than it must have was damaged.
+            Self::Store(error) => matches!(
+                error,
+                StoreError::Corrupt { .. } | StoreError::OutOfRange { .. } | StoreError::TooLarge { .. }
+            ),
+            _ => false,
+        }
     }
 }
 

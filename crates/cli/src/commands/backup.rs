@@ -25,6 +25,7 @@ use strongroom_vault::fs::{Filter, Problem};
 use strongroom_vault::monitor::Monitor;
 use strongroom_vault::packer;
 use strongroom_vault::progress::Counters;
+use strongroom_vault::store::Location;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom backup /home /etc --exclude '*.tmp' --exclude-caches\n\
@@ -120,8 +121,10 @@ pub struct BackupArgs {
     pub dry_run: bool,
 }
 
-/// Packs that are uploaded at the same time.
-const UPLOADS: usize = 4;
+/// Packs that are uploaded at the same time: each is held in memory meanwhile, and a second one pays only where
+/// the network's latency does.
+const UPLOADS_LOCAL: usize = 1;
+const UPLOADS_REMOTE: usize = 2;
 /// Longest list of paths that is read from a file, in bytes.
 const LIST_LIMIT: u64 = 256 << 20;
 
@@ -205,6 +208,11 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<(), CliError> {
     }
 }
 
+fn is_local(context: &Context) -> bool {
+    let location = context.settings.location.as_ref().and_then(|location| location.value.parse().ok());
+    matches!(location, Some(Location::Local(_)))
+}
+
 fn options(args: &BackupArgs, context: &Context) -> Result<Options, CliError> {
     let settings = &context.settings;
     let time = match args.time.as_deref() {
@@ -224,7 +232,7 @@ fn options(args: &BackupArgs, context: &Context) -> Result<Options, CliError> {
         time,
         compression: compression(settings.compression.value),
         threads: settings.threads.value,
-        uploads: UPLOADS,
+        uploads: if is_local(context) { UPLOADS_LOCAL } else { UPLOADS_REMOTE },
         force: args.force,
         dry_run: args.dry_run,
         program: format!("strongroom {}", env!("CARGO_PKG_VERSION")),

@@ -34,6 +34,8 @@ pub enum IndexError {
     Io(#[from] std::io::Error),
 }
 
+/// How often an index that prune rewrites meanwhile is read anew.
+const LOAD_ATTEMPTS: usize = 5;
 /// More runs than this are merged into one.
 const RUNS_MAX: usize = 8;
 
@@ -85,6 +87,20 @@ impl Index {
         handle: &DatasetHandle,
         condemned: HashSet<ObjectHash>,
     ) -> Result<(Self, Vec<DamagedSegment>), VaultError> {
+        for _ in 1..LOAD_ATTEMPTS {
+            match Self::load_once(handle, condemned.clone()) {
+                // Prune has replaced a segment between the listing and the reading.
+                Err(VaultError::Store(error)) if error.is_not_found() => {}
+                other => return other,
+            }
+        }
+        Self::load_once(handle, condemned)
+    }
+
+    fn load_once(
+        handle: &DatasetHandle,
+        condemned: HashSet<ObjectHash>,
+    ) -> Result<(Self, Vec<DamagedSegment>), VaultError> {
         let (folder, temporary) = run_folder(handle)?;
         let listed = handle.store.list(&handle.names.index())?;
         let mut missing: HashSet<ObjectHash> =
@@ -107,8 +123,8 @@ impl Index {
             let name = handle.names.segment(&hash);
             match read_segment(handle, &name, &hash) {
                 Ok(packs) => index.add_segment(hash, &packs)?,
-                Err(VaultError::Store(error)) => return Err(VaultError::Store(error)),
-                Err(error) => damaged.push(DamagedSegment { name, error }),
+                Err(error) if error.is_integrity() => damaged.push(DamagedSegment { name, error }),
+                Err(error) => return Err(error),
             }
         }
         index.merge_many()?;
@@ -120,20 +136,34 @@ impl Index {
     /// # Errors
     /// Where local files cannot be written.
     pub fn add_segment(&self, hash: ObjectHash, packs: &[IndexedPack]) -> Result<(), VaultError> {
-        let run = self.write_run(&hash.to_hex(), |file| Run::build(file, &[hash], packs))?;
+        let (run, _) = self.write_run(&hash.to_hex(), |file| Run::build(file, &[hash], packs))?;
         self.runs.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(run));
         Ok(())
     }
 
+    /// Builds a run in the folder, or where that cannot be, in a temporary file that nobody else uses. True
+    /// where it is in the folder.
     fn write_run(
         &self,
         name: &str,
-        build: impl FnOnce(File) -> Result<Run, IndexError>,
-    ) -> Result<Run, VaultError> {
-        let partial = self.folder.join(format!("{name}.{}.partial", std::process::id()));
-        let run = run::create_partial(&partial).map_err(IndexError::Io).and_then(build)?;
-        std::fs::rename(&partial, self.folder.join(format!("{name}.run"))).map_err(IndexError::Io)?;
-        Ok(run)
+        build: impl Fn(File) -> Result<Run, IndexError>,
+    ) -> Result<(Run, bool), VaultError> {
+        let cached = || -> Result<Run, IndexError> {
+            // Two threads or processes may write the same run at the same time: each its own file.
+            let partial =
+                tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.folder)?;
+            let run = build(partial.reopen()?)?;
+            partial.persist(self.folder.join(format!("{name}.run"))).map_err(|error| error.error)?;
+            Ok(run)
+        };
+        match cached() {
+            Ok(run) => Ok((run, true)),
+            // A full disk under the caches must not stop a backup.
+            Err(error) => {
+                let temporary = tempfile::tempfile().map_err(IndexError::Io).and_then(build);
+                temporary.map(|run| (run, false)).map_err(|_| error.into())
+            }
+        }
     }
 
     fn merge_many(&self) -> Result<(), VaultError> {
@@ -146,8 +176,10 @@ impl Index {
         for segment in sources.iter().flat_map(|run| run.segments()) {
             name.update(segment.as_bytes());
         }
-        let merged = self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
-        for segment in sources.iter().filter(|run| run.segments().len() == 1).flat_map(|run| run.segments()) {
+        let (merged, cached) =
+            self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
+        let single = sources.iter().filter(|run| cached && run.segments().len() == 1);
+        for segment in single.flat_map(|run| run.segments()) {
             let _ = std::fs::remove_file(self.folder.join(format!("{segment}.run")));
         }
         *self.runs.write().unwrap_or_else(PoisonError::into_inner) = vec![Arc::new(merged)];

@@ -1,4 +1,9 @@
 //! The vault's integration tests, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
+
+mod crash;
+mod faults;
 mod round_trip;
 mod store;
+mod support;
