@@ -13,7 +13,6 @@ use clap::Args;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use strongroom_custody::ReasonCode;
-use strongroom_vault::handle::DatasetHandle;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom forget --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run\n\
@@ -152,7 +151,8 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<(), CliError> {
         chosen
     };
     if !args.dry_run {
-        remove(&handle, &removed)?;
+        let ids: Vec<_> = removed.iter().map(|known| known.id).collect();
+        strongroom_vault::snapshots::remove(&handle, &ids)?;
     }
     let did = if args.dry_run { "would remove" } else { "removed" };
     let count = match removed.len() {
@@ -189,14 +189,6 @@ fn decide(args: &ForgetArgs, rules: &KeepRules, chosen: &[&Known]) -> Result<Vec
             }
         }
     })
-}
-
-/// Removes the headers; what only they held is freed by prune.
-fn remove(handle: &DatasetHandle, snapshots: &[&Known]) -> Result<(), CliError> {
-    for known in snapshots {
-        handle.store.delete(&handle.names.snapshot(known.epoch, &known.id))?;
-    }
-    Ok(())
 }
 
 fn show(decisions: &[GroupDecision], chosen: &[&Known], context: &Context) -> Result<(), CliError> {

@@ -78,11 +78,7 @@ pub fn run(args: &LsArgs, context: &Context) -> Result<(), CliError> {
 
 type Show<'s> = dyn Fn(&[u8], &TreeEntry) -> Result<Next, CliError> + 's;
 
-fn list(
-    reading: &Reading,
-    place: &Place,
-    show: &Show<'_>,
-) -> Result<(), CliError> {
+fn list(reading: &Reading, place: &Place, show: &Show<'_>) -> Result<(), CliError> {
     match (place.directory(), &place.entry) {
         (Some(directory), _) => {
             walk(&reading.reader, &directory, &place.path, &mut |path, entry| show(path, entry))

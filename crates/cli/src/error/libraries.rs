@@ -49,7 +49,9 @@ impl From<PolicyError> for CliError {
 
 impl From<FilterError> for CliError {
     fn from(error: FilterError) -> Self {
-        from(ErrorKind::Usage, &error).hint("a pattern is a name or a path, with * for a part of a name, ** for any directories, ? and [a-z]")
+        from(ErrorKind::Usage, &error).hint(
+            "a pattern is a name or a path, with * for a part of a name, ** for any directories, ? and [a-z]",
+        )
     }
 }
 
