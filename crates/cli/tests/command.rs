@@ -24,12 +24,14 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 16] = [
+const WORKING: [&str; 23] = [
     "backup",
+    "check",
     "completions",
     "config",
     "copy",
     "dataset",
+    "demo",
     "diff",
     "dump",
     "find",
@@ -38,7 +40,12 @@ const WORKING: [&str; 16] = [
     "ls",
     "man",
     "mount",
+    "prune",
+    "repair",
+    "restore",
     "snapshots",
+    "stats",
+    "tag",
     "version",
     "help",
 ];
