@@ -36,7 +36,7 @@ pub(crate) fn for_each_with<T: Sync, S>(
     };
     let threads = threads.clamp(1, items.len().max(1));
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&run)).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
         let mut result = run();
         for other in others {
             let other = other.join().unwrap_or(Err(VaultError::Bug("a worker panicked")));

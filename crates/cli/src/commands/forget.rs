@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:\n\
 
 /// Remove snapshots by rules or by id
 ///
-/// Needs no read key. Space is freed by `strongroom prune`.
+/// Needs no read key. Space is freed by `strongroom prune`, or right away with --prune.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct ForgetArgs {
@@ -88,6 +88,10 @@ pub struct ForgetArgs {
     /// Allow the rules to remove every snapshot of a group
     #[arg(long)]
     pub allow_removing_all: bool,
+
+    /// Then free what no snapshot needs, as `strongroom prune` does
+    #[arg(long)]
+    pub prune: bool,
 
     /// Which snapshots.
     #[command(flatten)]
@@ -161,9 +165,10 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<(), CliError> {
     };
     if context.output.is_json() {
         let ids: Vec<_> = removed.iter().map(|known| known.id).collect();
-        return context.output.json(
+        context.output.json(
             &serde_json::json!({"message_type": "forgotten", "dry_run": args.dry_run, "snapshots": ids}),
-        );
+        )?;
+        return prune_after(args, context);
     }
     if !args.snapshots.is_empty() {
         for known in &removed {
@@ -171,6 +176,14 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<(), CliError> {
         }
     }
     context.messages.note(&format!("{did} {count}"));
+    prune_after(args, context)
+}
+
+/// Prunes where that was asked for; a dry run of it would show the plan without the removals, so it is left out.
+fn prune_after(args: &ForgetArgs, context: &Context) -> Result<(), CliError> {
+    if args.prune && !args.dry_run {
+        return super::prune::run(&super::prune::PruneArgs::default(), context);
+    }
     Ok(())
 }
 

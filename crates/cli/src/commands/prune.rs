@@ -12,6 +12,8 @@ use strongroom_custody::ReasonCode;
 use strongroom_vault::prune::{self, Compaction, Limit, PruneOptions, PruneOutcome, PruneSummary};
 use strongroom_vault::session::RunningSession;
 
+const MAX_UNUSED: &str = "5%";
+
 const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom prune --dry-run\n\
     \x20 strongroom prune --max-unused 10% --repack-small\n\
@@ -29,7 +31,7 @@ pub struct PruneArgs {
     pub compact: bool,
 
     /// Dead space to leave: a share such as 5%, a size, or `unlimited`
-    #[arg(long, value_name = "LIMIT", default_value = "5%")]
+    #[arg(long, value_name = "LIMIT", default_value = MAX_UNUSED)]
     pub max_unused: String,
 
     /// Also join packs smaller than this
@@ -43,6 +45,18 @@ pub struct PruneArgs {
     /// Show what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+}
+
+impl Default for PruneArgs {
+    fn default() -> Self {
+        Self {
+            compact: false,
+            max_unused: MAX_UNUSED.into(),
+            repack_small: None,
+            max_repack_size: None,
+            dry_run: false,
+        }
+    }
 }
 
 /// Prunes.

@@ -47,7 +47,6 @@ pub(super) struct Survey {
     /// The objects of all snapshots that were walked.
     pub(super) snapshots: BTreeSet<String>,
     pub(super) listed: HashMap<ObjectHash, ListedPack>,
-    pub(super) reader: GroupReader,
     pub(super) health: Health,
     pub(super) marks: Marks,
     /// Of each run, live bytes before compression of each group.
@@ -122,7 +121,6 @@ impl Survey {
             condemnations,
             snapshots: snapshots.good.into_iter().map(|stored| stored.object).collect(),
             listed,
-            reader,
             health,
             marks,
             live: Vec::new(),

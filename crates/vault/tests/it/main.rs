@@ -2,8 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
+mod check;
+mod check_support;
 mod crash;
 mod faults;
+mod prune;
+mod prune_model;
+mod repair;
 mod round_trip;
+mod snapshots;
 mod store;
 mod support;
