@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
 mod crash;
+mod damage;
 mod faults;
 mod round_trip;
 mod store;
