@@ -114,6 +114,21 @@ pub enum VaultError {
         /// Hours since the last sign.
         hours: u64,
     },
+    /// Prune cannot tell what is still needed.
+    #[error("prune has deleted nothing, because it cannot tell what is still needed: {source}")]
+    PruneStopped {
+        /// What stands in the way.
+        source: Box<VaultError>,
+    },
+    /// Prune may not delete.
+    #[error("prune has changed nothing, because it may not delete from the vault: {source}")]
+    MayNotDelete {
+        /// The store's answer.
+        source: StoreError,
+    },
+    /// Another prune was at work at the same time.
+    #[error("another prune changed the vault at the same time; this one has deleted nothing")]
+    Disturbed,
     /// The operation was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -146,6 +161,7 @@ impl VaultError {
     pub fn is_integrity(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::MissingChunk { .. } | Self::MissingObject { .. } => true,
+            Self::PruneStopped { source } => source.is_integrity(),
             // Objects never change, so one of another length than it must have was damaged.
             Self::Store(error) => matches!(
                 error,

@@ -32,7 +32,7 @@ pub struct GroupReader {
 /// Opens groups on one thread, with its own decompressor.
 #[derive(Debug, Default)]
 pub struct GroupBuffer {
-    opener: GroupOpener,
+    pub(crate) opener: GroupOpener,
     /// The group's chunks, one after the other.
     pub raw: Vec<u8>,
 }

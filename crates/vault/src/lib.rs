@@ -5,19 +5,30 @@
 
 pub mod access;
 pub mod backup;
+pub mod browse;
+pub mod check;
 pub mod chunker;
 pub mod error;
 pub mod fs;
 pub mod groups;
 pub mod handle;
+mod health;
 pub mod index;
+mod marks;
 pub mod monitor;
 pub mod packer;
+mod pool;
 pub mod progress;
+pub mod prune;
+pub mod repair;
 pub mod restore;
+mod segments;
 pub mod session;
 pub mod sink;
+pub mod snapshots;
+pub mod stats;
 pub mod store;
 pub mod tree;
+mod walk;
 
 pub use error::{Result, VaultError};

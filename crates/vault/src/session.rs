@@ -73,6 +73,12 @@ impl Session {
         Ok(session)
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
     /// The packs that prune means to delete: this backup must not build on them.
     ///
     /// # Errors

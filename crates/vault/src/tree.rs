@@ -74,6 +74,29 @@ pub fn read_directory(reader: &GroupReader, id: &RefsId) -> Result<Vec<TreeEntry
     }
 }
 
+/// The pages of a directory, each by itself: those that cannot be read beside those that can. A directory
+/// of one page has one.
+///
+/// # Errors
+/// Where the node that lists the pages is missing or damaged.
+pub(crate) fn read_pages(reader: &GroupReader, id: &RefsId) -> Result<Vec<Result<Vec<TreeEntry>>>> {
+    match read_refs(reader, id)? {
+        RefsNode::Fan { pages } => {
+            let read = |page: &RefsId| match read_refs(reader, page)? {
+                RefsNode::Page { meta, directories, lists, chunks } => {
+                    join_page(reader, page, &meta, directories, lists, chunks)
+                }
+                _ => Err(damaged(page, "refs node", "node kind")),
+            };
+            Ok(pages.iter().map(read).collect())
+        }
+        RefsNode::Page { meta, directories, lists, chunks } => {
+            Ok(vec![join_page(reader, id, &meta, directories, lists, chunks)])
+        }
+        RefsNode::List { .. } => Err(damaged(id, "refs node", "node kind")),
+    }
+}
+
 /// Deals a page's references out to the entries of its meta page.
 fn join_page(
     reader: &GroupReader,

@@ -34,6 +34,8 @@ pub enum IndexError {
     Io(#[from] std::io::Error),
 }
 
+/// How often an index that prune rewrites meanwhile is read anew.
+const LOAD_ATTEMPTS: usize = 5;
 /// More runs than this are merged into one.
 const RUNS_MAX: usize = 8;
 
@@ -82,6 +84,20 @@ impl Index {
     /// Where the vault cannot be listed or local files cannot be written. Damaged segments are
     /// returned beside the index: what they cover is found missing, all else works.
     pub fn load(
+        handle: &DatasetHandle,
+        condemned: HashSet<ObjectHash>,
+    ) -> Result<(Self, Vec<DamagedSegment>), VaultError> {
+        for _ in 1..LOAD_ATTEMPTS {
+            match Self::load_once(handle, condemned.clone()) {
+                // Prune has replaced a segment between the listing and the reading.
+                Err(VaultError::Store(error)) if error.is_not_found() => {}
+                other => return other,
+            }
+        }
+        Self::load_once(handle, condemned)
+    }
+
+    fn load_once(
         handle: &DatasetHandle,
         condemned: HashSet<ObjectHash>,
     ) -> Result<(Self, Vec<DamagedSegment>), VaultError> {
@@ -134,7 +150,8 @@ impl Index {
     ) -> Result<(Run, bool), VaultError> {
         let cached = || -> Result<Run, IndexError> {
             // Two threads or processes may write the same run at the same time: each its own file.
-            let partial = tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.folder)?;
+            let partial =
+                tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.folder)?;
             let run = build(partial.reopen()?)?;
             partial.persist(self.folder.join(format!("{name}.run"))).map_err(|error| error.error)?;
             Ok(run)
@@ -159,7 +176,8 @@ impl Index {
         for segment in sources.iter().flat_map(|run| run.segments()) {
             name.update(segment.as_bytes());
         }
-        let (merged, cached) = self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
+        let (merged, cached) =
+            self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
         let single = sources.iter().filter(|run| cached && run.segments().len() == 1);
         for segment in single.flat_map(|run| run.segments()) {
             let _ = std::fs::remove_file(self.folder.join(format!("{segment}.run")));

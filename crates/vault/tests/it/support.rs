@@ -146,8 +146,7 @@ pub(crate) fn backup_source(
 ) -> (Result<backup::Outcome>, Vec<String>) {
     let handle = vault.writing(&vault.vault).unwrap();
     let reason = strongroom_custody::Reason::new(strongroom_custody::ReasonCode::Backup);
-    let (key, _) =
-        vault.runtime.block_on(vault.vault.session_key(&handle, &vault.custody, &reason)).unwrap();
+    let (key, _) = vault.runtime.block_on(vault.vault.session_key(&handle, &vault.custody, &reason)).unwrap();
     collecting(|monitor| backup::run(&handle, key, source, filter, options, monitor))
 }
 
