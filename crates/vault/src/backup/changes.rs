@@ -263,8 +263,11 @@ impl OldChanges {
         let index_len = usize::try_from(len.checked_sub(FOOTER_LEN)?.checked_sub(index_at)?).ok()?;
         let mut index = vec![0; index_len];
         file.read_exact_at(&mut index, index_at).ok()?;
-        (checksum(&index) == expected && index_len % INDEX_ENTRY_LEN == 0)
-            .then_some(Self { file, snapshot, index })
+        (checksum(&index) == expected && index_len % INDEX_ENTRY_LEN == 0).then_some(Self {
+            file,
+            snapshot,
+            index,
+        })
     }
 
     /// What is known of the directory at `place`.

@@ -79,8 +79,7 @@ fn original() -> Original {
     let handle = test.writing(&test.vault).unwrap();
     for nth in 0..2 {
         let id = SessionId([nth; 16]);
-        let marker =
-            SessionMarker { started: "2026-01-01T00:00:00Z".into(), host: "host-b".into(), pid: 1 };
+        let marker = SessionMarker { started: "2026-01-01T00:00:00Z".into(), host: "host-b".into(), pid: 1 };
         let bytes = marker.seal(&handle.owner, &handle.keys, &mut SystemEntropy);
         handle.put(&handle.names.session(&id, 0), Bytes::from(bytes)).unwrap();
         let packs = vec![ObjectHash([nth; 32])];
@@ -175,8 +174,7 @@ impl Original {
         match test.backup_through(&vault, source) {
             Ok(outcome) => {
                 let target = tempfile::tempdir().unwrap();
-                let (_, problems) =
-                    restore_through(test, &vault, &outcome.snapshot, source, target.path());
+                let (_, problems) = restore_through(test, &vault, &outcome.snapshot, source, target.path());
                 let model = &self.snapshots[1].2;
                 let found = read_model(target.path());
                 for (path, content) in &found {
@@ -279,8 +277,7 @@ fn objects_in_the_place_of_others_are_noticed() {
         let name = objects[0].clone();
         let foreign = foreign_objects[&foreign[&kind][0]].clone();
         let what = format!("{kind:?} of another vault");
-        let store =
-            changed(&original.store, |objects| drop(objects.insert(name.clone(), foreign.clone())));
+        let store = changed(&original.store, |objects| drop(objects.insert(name.clone(), foreign.clone())));
         let seen = original.explore(&store, kind, &what);
         // Another vault's keyring under its own vault document is another vault, which no policy of ours opens.
         if must_show(kind, "foreign") {
