@@ -360,7 +360,11 @@ impl Run {
                 let kind = ChunkKind::from_u8(r.u8()?).ok_or(IndexError::Run)?;
                 Ok(Pack { hash, len, kind, first_group, groups, keys_offset })
             })
-            .collect::<Result<_, IndexError>>()?;
+            .collect::<Result<Vec<Pack>, IndexError>>()?;
+        let keys_at = packs.iter().map(|pack| pack.keys_offset);
+        if !keys_at.clone().is_sorted() || keys_at.last().is_some_and(|at| at > file_len - layout.keys) {
+            return Err(IndexError::Run);
+        }
         Ok(Self {
             file,
             segments,

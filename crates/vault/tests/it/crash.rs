@@ -1,9 +1,15 @@
 //! A crash at any point: what every prefix of a vault's changes leaves behind.
 
-use crate::support::{assert_model, assert_whole, forget_caches, read_model, sample, write_model};
+use crate::support::{
+    assert_checked, assert_model, assert_whole, forget_caches, noise, prune, read_model, sample, write_model,
+};
+use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
-use strongroom_testkit::{store::CrashStore, vault::TestVault};
-use strongroom_vault::{VaultError, store::Memory};
+use strongroom_testkit::{
+    store::CrashStore,
+    vault::{TestVault, small_layout},
+};
+use strongroom_vault::{VaultError, snapshots, store::Memory};
 
 #[test]
 fn every_state_that_a_crash_of_backups_can_leave_is_whole() {
@@ -50,6 +56,71 @@ fn every_state_that_a_crash_of_backups_can_leave_is_whole() {
     }
     seen.dedup();
     assert_eq!(seen, [0, 1, 2, 3], "snapshots appear one by one");
+}
+
+#[test]
+fn every_state_that_a_crash_of_forget_and_prune_can_leave_is_whole() {
+    let store = Arc::new(CrashStore::new());
+    // Packs of several groups, some of which die before others.
+    let layout = strongroom_vault::handle::Layout { pack_size: 4 << 20, ..small_layout() };
+    let mut test = TestVault::create_with(Arc::clone(&store) as _, layout);
+    let sample = |seed: u64| {
+        let mut model = sample(seed);
+        model.insert("a large constant".into(), noise(1300 << 10, 4));
+        model.insert("z large change".into(), noise(1300 << 10, 5 + seed));
+        model
+    };
+    let source = tempfile::tempdir().unwrap();
+    let root = source.path().join("data");
+    let mut expected = BTreeMap::new();
+    let mut ids = Vec::new();
+    for seed in 0..3 {
+        write_model(&sample(seed), &root);
+        ids.push(test.backup(&root).unwrap().id.unwrap());
+        expected.insert(ids[seed as usize], sample(seed));
+    }
+    let before = store.len();
+    let handle = test.writing(&test.vault).unwrap();
+    snapshots::remove(&handle, &ids[..2]).unwrap();
+    let outcome = prune(&handle).unwrap();
+    assert!(outcome.deleted.count > 0 && outcome.written.count > 0, "it drops and it moves: {outcome:?}");
+    // A backup on top of what prune has moved.
+    forget_caches(&mut test);
+    write_model(&sample(1), &root);
+    expected.insert(test.backup(&root).unwrap().id.unwrap(), sample(1));
+    let changes = store.len();
+    write_model(&sample(9), &root);
+    for count in before..=changes {
+        let what = format!("after {count} of {changes} changes");
+        for aged in [false, true] {
+            let state = test.runtime.block_on(store.after(count));
+            if aged {
+                // Long after the crash: whoever had shown himself is dead.
+                let then = Timestamp::now() - SignedDuration::from_hours(48);
+                for name in state.contents().keys() {
+                    state.set_modified(name, then);
+                }
+            }
+            forget_caches(&mut test);
+            assert_whole(&mut test, Arc::clone(&state) as _, &root, &expected, &what);
+            let handle = test.writing(&test.vault).unwrap();
+            assert_checked(&handle, &what);
+            let new = test.backup(&root).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let mut with_new = expected.clone();
+            with_new.insert(new.id.unwrap(), sample(9));
+            prune(&handle).unwrap_or_else(|error| panic!("{what}: prune: {error}"));
+            assert_checked(&handle, &what);
+            forget_caches(&mut test);
+            assert_whole(&mut test, Arc::clone(&state) as _, &root, &with_new, &what);
+            // Nothing is left that only a crashed prune knew of.
+            let handle = test.writing(&test.vault).unwrap();
+            let again = prune(&handle).unwrap_or_else(|error| panic!("{what}: prune again: {error}"));
+            if aged {
+                assert!(again.waiting.is_none(), "{what}: {again:?}");
+                assert!(handle.store.list(&handle.names.condemned()).unwrap().is_empty(), "{what}");
+            }
+        }
+    }
 }
 
 #[test]

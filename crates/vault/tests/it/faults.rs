@@ -1,8 +1,8 @@
 //! A store that fails at any one operation, and stays broken or recovers.
 
 use crate::support::{
-    Model, assert_model, assert_whole, forget_caches, list_snapshots, read_model, restore_through, sample,
-    write_model,
+    Model, assert_checked, assert_model, assert_whole, forget_caches, list_snapshots, prune, read_model,
+    restore_through, sample, write_model,
 };
 use std::{
     collections::BTreeMap,
@@ -133,6 +133,70 @@ fn a_backup_survives_a_full_store() {
 #[test]
 fn a_backup_survives_a_store_that_says_no() {
     sweep_backup(Failure::Denied, Effect::None, true);
+}
+
+/// Lets each operation of a prune fail in turn.
+fn sweep_prune(failure: Failure, effect: Effect, crash: bool) {
+    let mut prepared = prepared();
+    let Prepared { test, base, root, expected, .. } = &mut prepared;
+    let second = test.backup(root).unwrap().id.unwrap();
+    let handle = test.writing(&test.vault).unwrap();
+    let first = *expected.keys().next().unwrap();
+    strongroom_vault::snapshots::remove(&handle, &[first]).unwrap();
+    *expected = BTreeMap::from([(second, sample(1))]);
+    let mut errors = 0;
+    for after in 0.. {
+        let what = format!("{failure:?} {effect:?} crash: {crash}, after {after} operations");
+        let state = Arc::new(base.copy());
+        let faulty = Arc::new(FaultStore::new(Arc::clone(&state) as _));
+        forget_caches(test);
+        let vault = test.through(Arc::clone(&faulty) as _).unwrap();
+        let handle = test.writing(&vault).unwrap();
+        faulty.arm(Fault { operations: EVERY_OPERATION.to_vec(), after, effect, crash, failure });
+        let result = prune(&handle);
+        let fired = faulty.fired();
+        faulty.heal();
+        if let Err(error) = &result {
+            assert!(fired, "{what}: {error}");
+            match error {
+                VaultError::MayNotDelete { .. } => assert_eq!(failure, Failure::Denied, "{what}"),
+                VaultError::PruneStopped { .. } => panic!("{what}: nothing is damaged: {error}"),
+                error => assert_store_error(error, failure, &what),
+            }
+            errors += 1;
+        }
+        assert_whole(test, Arc::clone(&state) as _, root, expected, &what);
+        let handle = test.writing(&test.vault).unwrap();
+        assert_checked(&handle, &what);
+        // Again, with the caches that the failure left.
+        prune(&handle).unwrap_or_else(|error| panic!("{what}: again: {error}"));
+        assert_checked(&handle, &what);
+        let mut expected = expected.clone();
+        expected.insert(test.backup(root).unwrap().id.unwrap(), sample(1));
+        forget_caches(test);
+        assert_whole(test, state, root, &expected, &what);
+        if !fired {
+            assert!(result.is_ok() && after > 10, "{what}");
+            break;
+        }
+    }
+    assert!(errors > 5, "only {errors} errors");
+}
+
+#[test]
+fn a_prune_survives_one_lost_request() {
+    sweep_prune(Failure::Unreachable, Effect::None, false);
+}
+
+#[test]
+fn a_prune_survives_one_lost_answer() {
+    sweep_prune(Failure::Unreachable, Effect::Done, false);
+}
+
+#[test]
+fn a_prune_survives_a_store_that_goes_away_or_says_no() {
+    sweep_prune(Failure::Unreachable, Effect::Done, true);
+    sweep_prune(Failure::Denied, Effect::None, true);
 }
 
 #[test]

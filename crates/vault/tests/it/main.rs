@@ -5,6 +5,7 @@
 mod check;
 mod check_support;
 mod crash;
+mod damage;
 mod faults;
 mod prune;
 mod prune_model;

@@ -13,12 +13,14 @@ use strongroom_vault::{
     Result, VaultError,
     access::Vault,
     backup::{self, Source},
+    check,
     fs::{Filter, Overwrite},
     groups::GroupReader,
     handle::DatasetHandle,
     monitor::Monitor,
     packer::Compression,
     progress::{Cancel, Counters},
+    prune,
     restore::{self, Selected, Summary},
     store::{Memory, Store},
     tree::{EntryRefs, find_path},
@@ -190,6 +192,22 @@ pub(crate) fn restore_with(
         threads: 2,
     };
     restore::run(reader, &selected, &no_filter(), &options, monitor)
+}
+
+/// Prunes down to the last dead byte.
+pub(crate) fn prune(handle: &DatasetHandle) -> Result<prune::PruneOutcome> {
+    let options = prune::PruneOptions { max_unused: prune::Limit::Bytes(0), ..Default::default() };
+    let (outcome, problems) =
+        collecting(|monitor| prune::plan(handle, &options, monitor)?.execute(None, monitor));
+    assert!(problems.is_empty(), "{problems:?}");
+    outcome
+}
+
+/// Panics where a check of the structure finds anything.
+pub(crate) fn assert_checked(handle: &DatasetHandle, what: &str) {
+    let (report, _) = collecting(|monitor| check::structure(handle, 2, monitor));
+    let report = report.unwrap_or_else(|error| panic!("{what}: check: {error}"));
+    assert!(report.findings.is_empty(), "{what}: {:?}", report.findings);
 }
 
 /// Every snapshot in the store, read one by one; an error names the object.
