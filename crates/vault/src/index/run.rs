@@ -362,7 +362,9 @@ impl Run {
             })
             .collect::<Result<Vec<Pack>, IndexError>>()?;
         let keys_at = packs.iter().map(|pack| pack.keys_offset);
-        if !keys_at.clone().is_sorted() || keys_at.last().is_some_and(|at| at > file_len - layout.keys) {
+        if !keys_at.clone().is_sorted()
+            || keys_at.clone().next_back().is_some_and(|at| at > file_len - layout.keys)
+        {
             return Err(IndexError::Run);
         }
         Ok(Self {

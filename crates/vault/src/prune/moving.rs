@@ -68,7 +68,7 @@ pub(super) fn move_groups(
         let mut mover = Mover { survey, monitor, compaction, open: Default::default(), uploads: sender };
         let read = read_all(&mut mover, packs, sink.as_ref());
         let Mover { open, uploads, .. } = mover;
-        let sent = open.into_iter().flatten().try_for_each(|pack| uploads.send(pack));
+        let sent = open.into_iter().flatten().try_for_each(|pack| uploads.send(pack).map_err(drop));
         drop(uploads);
         let mut moved = Moved::default();
         let mut failure = read.map(|damaged| moved.damaged = damaged).err();
