@@ -3,6 +3,8 @@
 //! Libraries say what failed; only this file knows codes, hints and exit codes. [`docs`] writes the
 //! table into `docs/errors.md`.
 
+mod libraries;
+
 use crate::escape;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -72,6 +74,14 @@ kinds! {
     /// The storage has no room left.
     StorageFull = "SR-0204", exit 1, "The storage is full",
         "every finished snapshot is whole; free some space, then run the command again";
+    /// The storage fails in a way that is neither of these.
+    StorageFailed = "SR-0205", exit 1, "The storage fails", "";
+    /// A command whose output was to be backed up failed.
+    CommandFailed = "SR-0206", exit 1, "The command whose output was to be backed up failed",
+        "no snapshot was made; see what the command said, and run it by itself";
+    /// A file system cannot be mounted.
+    MountFailed = "SR-0207", exit 1, "The file system cannot be mounted",
+        "FUSE is needed: the device /dev/fuse, and fusermount3 where the user is not root";
     /// There is no vault at the location.
     VaultMissing = "SR-0301", exit 1, "There is no vault at this location",
         "check --vault, or make a new vault with `strongroom init`";
@@ -93,6 +103,11 @@ kinds! {
     /// The snapshot does not hold the path.
     PathMissing = "SR-0307", exit 1, "The snapshot does not hold this path",
         "`strongroom ls SNAPSHOT` lists what it holds";
+    /// The vault has a dataset of this name already.
+    DatasetExists = "SR-0308", exit 1, "There is already a dataset of this name",
+        "use it as it is, or choose another name";
+    /// Somebody else changes the same thing.
+    Conflict = "SR-0309", exit 1, "Somebody else changed the vault at the same time", "run the command again";
     /// A keyholder, or its provider, said no.
     CustodyRefused = "SR-0401", exit 5, "A keyholder refuses the use of its key",
         "a refusal is final until somebody changes it at the key's provider; it is never retried";

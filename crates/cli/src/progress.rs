@@ -127,7 +127,8 @@ fn new_bar() -> ProgressBar {
 }
 
 fn draw(bar: &ProgressBar, frame: &Frame) {
-    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col);
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| size.ws_col);
+    let columns = if columns == 0 { 80 } else { columns };
     bar.set_message(frame.picture(usize::from(columns.max(20)) - 1));
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::{Damage, FormatError, Result},
     group::Owner,
-    keyring::WrappedKey,
+    keyring::{WrappedKey, is_utc_time},
     keys::{EpochPublicKey, SEALED_SECRET_LEN, SealedFor, SealedSecret, WriteKeys},
     limits::DOCUMENT_MAX,
     wire::{Reader, Writer},
@@ -109,6 +109,12 @@ impl Epoch {
         let found = Owner { vault: document.vault, dataset: document.dataset };
         if found != *owner {
             return Err(error(Damage::Foreign));
+        }
+        if document.epoch == 0 {
+            return Err(error(Damage::Field("epoch")));
+        }
+        if !is_utc_time(&document.opened) {
+            return Err(error(Damage::Field("opened")));
         }
         document.read_key.check(OBJECT)?;
         let base64 = |text: &str, field| {

@@ -283,7 +283,7 @@ fn field(name: &'static str) -> FormatError {
 }
 
 /// Whether `text` is a time such as `2026-03-01T12:00:00Z`, with at most nine digits of a second's fraction.
-fn is_utc_time(text: &str) -> bool {
+pub(crate) fn is_utc_time(text: &str) -> bool {
     let Some((clock, fraction)) = text.split_at_checked(19) else { return false };
     let shape = b"dddd-dd-ddTdd:dd:dd";
     let shaped = clock.bytes().zip(shape).all(|(byte, shape)| match shape {

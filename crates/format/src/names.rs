@@ -7,6 +7,9 @@ pub const VAULT: &str = "vault";
 /// The folder of keyring documents.
 pub const KEYRING: &str = "keyring/";
 
+/// The folder of all datasets.
+pub const DATASETS: &str = "datasets/";
+
 /// The name of a version of the keyring.
 #[must_use]
 pub fn keyring(version: u32) -> String {
@@ -19,7 +22,7 @@ pub struct DatasetNames(pub DatasetId);
 
 impl DatasetNames {
     fn folder(self, kind: &str) -> String {
-        format!("datasets/{}/{kind}/", self.0)
+        format!("{DATASETS}{}/{kind}/", self.0)
     }
 
     /// The folder of epochs.

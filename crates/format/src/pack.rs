@@ -23,6 +23,11 @@ pub const HEADER_LEN: usize = 40;
 /// Length of a pack's trailer.
 pub const TRAILER_LEN: usize = 8;
 const DIRECTORY_INFO: &str = "strongroom v1 pack directory";
+/// A pack is full when its directory comes near this length. Many tiny chunks fill a directory long before they
+/// fill a pack, and a directory above [`PACK_DIRECTORY_MAX`] could not be read.
+const DIRECTORY_FULL: usize = PACK_DIRECTORY_MAX / 4;
+/// Most bytes of one group in a directory: its own fields, and an id and a length for each chunk.
+const GROUP_RECORD_MAX: usize = 18 + GROUP_CHUNKS_MAX * (ChunkId::LEN + 4);
 
 /// A key that groups of a pack are sealed with. A moved group brings its record along `[V-5.3]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -220,6 +225,8 @@ pub struct PackBuilder {
     owner: Owner,
     bytes: Vec<u8>,
     directory: PackDirectory,
+    /// At least the length of the encoded directory, in bytes.
+    directory_len: usize,
     /// The key of new groups; `None` in a pack of moved groups.
     key: Option<SealKey>,
 }
@@ -242,7 +249,7 @@ impl PackBuilder {
     pub fn new(owner: Owner, kind: ChunkKind, key: KeyRecord, secret: &Secret32, buffer: Vec<u8>) -> Self {
         let mut builder = Self::for_moved(owner, kind, buffer);
         builder.key = Some(group_key(secret, key.salt()));
-        builder.directory.keys.push(key);
+        builder.push_key(key);
         builder
     }
 
@@ -253,7 +260,22 @@ impl PackBuilder {
         bytes.clear();
         bytes.extend_from_slice(&header(kind, &owner));
         let directory = PackDirectory { kind, keys: Vec::new(), groups: Vec::new() };
-        Self { owner, bytes, directory, key: None }
+        // The kind, two counts, the salt and the tag.
+        let directory_len = 1 + 2 * 3 + SALT_LEN + TAG_LEN;
+        Self { owner, bytes, directory, directory_len, key: None }
+    }
+
+    fn push_key(&mut self, key: KeyRecord) {
+        self.directory_len += 1 + SALT_LEN;
+        if let KeyRecord::Session { .. } = key {
+            self.directory_len += 4 + SEALED_SECRET_LEN;
+        }
+        self.directory.keys.push(key);
+    }
+
+    fn push_group(&mut self, record: GroupRecord) {
+        self.directory_len += 18 + record.chunks.len() * (ChunkId::LEN + 4);
+        self.directory.groups.push(record);
     }
 
     /// Length so far, without padding and directory.
@@ -273,6 +295,7 @@ impl PackBuilder {
     pub fn has_room(&self) -> bool {
         self.directory.groups.len() < PACK_GROUPS_MAX
             && self.directory.keys.len() < PACK_KEYS_MAX
+            && self.directory_len + GROUP_RECORD_MAX <= DIRECTORY_FULL
             && self.bytes.len() + GROUP_STORED_MAX + PACK_DIRECTORY_MAX < PACK_MAX
     }
 
@@ -293,7 +316,7 @@ impl PackBuilder {
         let key = self.key.as_ref().expect("a pack for new groups has a key");
         seal_at_end(key, &self.owner, self.directory.kind, &mut span, &mut self.bytes);
         let stored_len = span.stored_len;
-        self.directory.groups.push(GroupRecord { span, chunks });
+        self.push_group(GroupRecord { span, chunks });
         stored_len
     }
 
@@ -301,12 +324,12 @@ impl PackBuilder {
     pub fn move_group(&mut self, key: &KeyRecord, record: &GroupRecord, stored: &[u8]) {
         let known = self.directory.keys.iter().position(|known| known == key);
         let key = known.unwrap_or_else(|| {
-            self.directory.keys.push(key.clone());
+            self.push_key(key.clone());
             self.directory.keys.len() - 1
         });
         let span = GroupSpan { key: key as u16, offset: self.bytes.len() as u32, ..record.span };
         self.bytes.extend_from_slice(stored);
-        self.directory.groups.push(GroupRecord { span, chunks: record.chunks.clone() });
+        self.push_group(GroupRecord { span, chunks: record.chunks.clone() });
     }
 
     /// Pads the groups, appends the sealed directory and names the pack.

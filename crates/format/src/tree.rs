@@ -367,7 +367,8 @@ fn read_u32(r: &mut Reader<'_>, field: &'static str) -> Result<u32> {
 
 fn read_ranges(r: &mut Reader<'_>, size: u64) -> Result<Vec<(u64, u64)>> {
     let count = r.count("range count", CHUNK_MAX / 2)?;
-    let mut ranges = Vec::with_capacity(count.min(r.remaining()));
+    // Each takes two bytes or more.
+    let mut ranges = Vec::with_capacity(count.min(r.remaining() / 2));
     let mut end = 0u64;
     for _ in 0..count {
         let (gap, len) = (r.varint()?, r.varint()?);

@@ -51,6 +51,15 @@ impl TestVault {
     /// Where it cannot be made.
     #[must_use]
     pub fn create(store: Arc<dyn Store>) -> Self {
+        Self::create_with(store, small_layout())
+    }
+
+    /// Makes a vault with the dataset `default`, of this layout, in `store`.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn create_with(store: Arc<dyn Store>, layout: Layout) -> Self {
         let keys = TempDir::new().expect("a temporary directory");
         let mut keyholders = std::collections::BTreeMap::new();
         let mut secrets = Secrets::none();
@@ -66,7 +75,7 @@ impl TestVault {
             keyholders,
             read_policy: PolicyTree::Keyholder("read".into()),
             write_policy: PolicyTree::Keyholder("write".into()),
-            dataset: NewDataset { layout: small_layout(), ..NewDataset::new("default") },
+            dataset: NewDataset { layout, ..NewDataset::new("default") },
         };
         let reason = Reason::new(ReasonCode::Admin);
         let vault = runtime.block_on(Vault::create(store, new, &custody, &reason)).expect("a vault");

@@ -98,7 +98,11 @@ impl Vault {
         reason: &Reason,
     ) -> Result<Self> {
         if store.stat(names::VAULT).await?.is_some() {
-            return Err(VaultError::VaultExists { location: store.describe() });
+            let location = store.describe();
+            return Err(match is_unfinished(store.as_ref()).await? {
+                true => VaultError::Unfinished { location },
+                false => VaultError::VaultExists { location },
+            });
         }
         let seed = Secret32::random(&mut SystemEntropy);
         let signing_key = SigningPublicKey::of_seed(&seed);
@@ -146,7 +150,12 @@ impl Vault {
         let document = VaultDocument::decode(&bytes).map_err(|e| VaultError::format(names::VAULT, e))?;
         let mut versions = store.list(names::KEYRING).await?;
         versions.sort_by(|a, b| a.name.cmp(&b.name));
-        let newest = versions.pop().ok_or(VaultError::MissingObject { name: names::keyring(1) })?;
+        let Some(newest) = versions.pop() else {
+            return Err(match is_unfinished(store.as_ref()).await? {
+                true => VaultError::Unfinished { location: store.describe() },
+                false => VaultError::MissingObject { name: names::keyring(1) },
+            });
+        };
         let bytes = store.get(&newest.name, DOCUMENT_MAX as u64).await?;
         let keyring =
             Keyring::decode(&bytes, &document.vault()).map_err(|e| VaultError::format(&newest.name, e))?;
@@ -358,6 +367,15 @@ impl Vault {
             .map_err(|error| VaultError::format(handle.names.epoch(number, generation), error))?;
         Ok(epoch)
     }
+}
+
+/// Whether a vault has neither a keyring nor anything that a backup wrote: making it did not come to an end.
+async fn is_unfinished(store: &dyn Store) -> Result<bool> {
+    if !store.list(names::KEYRING).await?.is_empty() {
+        return Ok(false);
+    }
+    let listed = store.list(names::DATASETS).await?;
+    Ok(listed.iter().all(|object| names::parse_epoch(&object.name).is_some()))
 }
 
 async fn make_dataset(

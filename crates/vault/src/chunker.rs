@@ -63,6 +63,35 @@ mod tests {
         Chunker::new(&WriteKeys::new(&Secret32::new([7; 32])), &layout)
     }
 
+    /// The vectors of the format `[V-13]`, which were made by the words of `[V-5.2]`.
+    #[test]
+    fn cuts_are_those_of_the_test_vectors() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/vectors/cut.json");
+        let vectors: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let vectors = vectors.as_array().unwrap();
+        assert!(!vectors.is_empty());
+        let hex = |value: &serde_json::Value| -> Vec<u8> {
+            let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+            value.as_str().unwrap().as_bytes().chunks(2).map(byte).collect()
+        };
+        for vector in vectors {
+            let (given, expected) = (&vector["in"], &vector["out"]);
+            let keys = WriteKeys::new(&Secret32::from_slice(&hex(&given["write_key"])).unwrap());
+            let len = |name| given[name].as_u64().unwrap() as usize;
+            let layout = Layout { chunk_min: len("chunk_min"), chunk_max: len("chunk_max"), pack_size: 1 };
+            let content = hex(&given["content"]);
+            let mut lengths = Vec::new();
+            let mut rest = content.as_slice();
+            while !rest.is_empty() {
+                let len = Chunker::new(&keys, &layout).first_len(rest);
+                lengths.push(len);
+                rest = &rest[len..];
+            }
+            assert_eq!(serde_json::json!(lengths), expected["lengths"], "{}", vector["name"]);
+        }
+    }
+
     proptest! {
         #[test]
         fn chunks_cover_the_content_within_bounds(content in proptest::collection::vec(any::<u8>(), 0..8192)) {

@@ -61,6 +61,14 @@ pub enum VaultError {
         /// The location.
         location: String,
     },
+    /// A vault was begun and has no keyring yet.
+    #[error(
+        "the vault at {location} is not finished: either it is being made right now, or making it was interrupted"
+    )]
+    Unfinished {
+        /// The location.
+        location: String,
+    },
     /// The vault has no dataset of this name.
     #[error("the vault has no dataset `{name}`")]
     NoDataset {
@@ -152,10 +160,14 @@ impl VaultError {
     #[must_use]
     pub fn is_integrity(&self) -> bool {
         match self {
+            Self::Damaged { .. } | Self::MissingChunk { .. } | Self::MissingObject { .. } => true,
             Self::PruneStopped { source } => source.is_integrity(),
-            _ => {
-                matches!(self, Self::Damaged { .. } | Self::MissingChunk { .. } | Self::MissingObject { .. })
-            }
+            // Objects never change, so one of another length than it must have was damaged.
+            Self::Store(error) => matches!(
+                error,
+                StoreError::Corrupt { .. } | StoreError::OutOfRange { .. } | StoreError::TooLarge { .. }
+            ),
+            _ => false,
         }
     }
 }

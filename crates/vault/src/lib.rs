@@ -5,8 +5,10 @@
 
 pub mod access;
 pub mod backup;
+pub mod browse;
 pub mod check;
 pub mod chunker;
+pub mod copy;
 pub mod error;
 pub mod fs;
 pub mod groups;

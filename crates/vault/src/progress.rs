@@ -30,6 +30,8 @@ pub struct Counters {
     files_total: AtomicU64,
     bytes_done: AtomicU64,
     bytes_total: AtomicU64,
+    files_expected: AtomicU64,
+    bytes_expected: AtomicU64,
     problems: AtomicU64,
     totals_final: AtomicBool,
     current: Mutex<Vec<u8>>,
@@ -63,6 +65,13 @@ impl Counters {
         self.totals_final.store(true, Relaxed);
     }
 
+    /// All that there is, counted ahead: the totals, unless more is found.
+    pub fn expect(&self, files: u64, bytes: u64) {
+        self.files_expected.store(files, Relaxed);
+        self.bytes_expected.store(bytes, Relaxed);
+        self.totals_final();
+    }
+
     /// Something that could not be handled, and was reported.
     pub fn problem(&self) {
         self.problems.fetch_add(1, Relaxed);
@@ -89,9 +98,9 @@ impl Counters {
     pub fn counts(&self) -> Counts {
         Counts {
             files_done: self.files_done.load(Relaxed),
-            files_total: self.files_total.load(Relaxed),
+            files_total: self.files_total.load(Relaxed).max(self.files_expected.load(Relaxed)),
             bytes_done: self.bytes_done.load(Relaxed),
-            bytes_total: self.bytes_total.load(Relaxed),
+            bytes_total: self.bytes_total.load(Relaxed).max(self.bytes_expected.load(Relaxed)),
             problems: self.problems.load(Relaxed),
             totals_final: self.totals_final.load(Relaxed),
         }
@@ -154,6 +163,9 @@ mod tests {
         };
         assert_eq!(counters.counts(), expected);
         assert_eq!(counters.current(), b"name\xff");
+        counters.expect(5000, 30_000);
+        let counts = counters.counts();
+        assert_eq!((counts.files_total, counts.bytes_total), (5000, 40_000));
     }
 
     #[test]

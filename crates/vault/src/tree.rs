@@ -20,6 +20,18 @@ pub struct TreeEntry {
     pub refs: EntryRefs,
 }
 
+impl TreeEntry {
+    /// Length of the file's data in bytes, holes left out; 0 for everything else.
+    #[must_use]
+    pub fn data_len(&self) -> u64 {
+        match &self.entry.kind {
+            EntryKind::File { size, data_ranges: None, .. } => *size,
+            EntryKind::File { data_ranges: Some(ranges), .. } => ranges.iter().map(|(_, len)| len).sum(),
+            _ => 0,
+        }
+    }
+}
+
 /// What an entry points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryRefs {
@@ -145,12 +157,17 @@ pub fn file_chunks(reader: &GroupReader, entry: &TreeEntry) -> Result<Vec<ChunkI
     match &entry.refs {
         EntryRefs::Chunks(chunks) => Ok(chunks.clone()),
         EntryRefs::Lists(lists) => {
+            let most = usize::try_from(entry.data_len()).unwrap_or(usize::MAX);
             let mut chunks = Vec::new();
             for list in lists {
-                match read_refs(reader, list)? {
-                    RefsNode::List { chunks: more } => chunks.extend(more),
-                    _ => return Err(damaged(list, "refs node", "node kind")),
+                let RefsNode::List { chunks: more } = read_refs(reader, list)? else {
+                    return Err(damaged(list, "refs node", "node kind"));
+                };
+                // No chunk is empty. Lists can repeat each other, and would take up any memory.
+                if more.len() > most.saturating_sub(chunks.len()) {
+                    return Err(damaged(list, "refs node", "content length"));
                 }
+                chunks.extend(more);
             }
             Ok(chunks)
         }

@@ -1,10 +1,19 @@
-//! `strongroom dataset`: its options.
+//! `strongroom dataset`: the datasets of a vault.
 
+use crate::commands::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::keys;
+use crate::output::{Align, Table};
+use crate::session::Session;
 use clap::{Args, Subcommand};
+use strongroom_custody::{ReasonCode, policy};
+use strongroom_format::context::valid_label;
+use strongroom_format::keyring::PolicyTree;
+use strongroom_vault::access::NewDataset;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom dataset list\n\
-    \x20 strongroom dataset add laptops --read-policy 'any(office, dr)'";
+    \x20 strongroom dataset add laptops --read-policy 'any(office, paper)'";
 
 /// Add and list datasets
 #[derive(Args, Clone, Debug)]
@@ -38,4 +47,91 @@ pub struct DatasetAddArgs {
     /// Who can write its backups [default: as for the vault]
     #[arg(long, value_name = "POLICY")]
     pub write_policy: Option<String>,
+}
+
+/// Adds or lists datasets.
+///
+/// # Errors
+/// Where the name is taken, custody refuses, or the storage fails.
+pub fn run(args: &DatasetArgs, context: &Context) -> Result<(), CliError> {
+    match &args.action {
+        DatasetAction::Add(args) => add(args, context),
+        DatasetAction::List => list(context),
+    }
+}
+
+fn add(args: &DatasetAddArgs, context: &Context) -> Result<(), CliError> {
+    if !valid_label(&args.name) {
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!(
+                "`{}` cannot name a dataset: use 1 to 64 of a-z 0-9 . _ -, starting with a letter or digit",
+                args.name
+            ),
+        ));
+    }
+    let mut session = Session::open(context, ReasonCode::Admin)?;
+    let keyring = session.vault.keyring();
+    let read = |text: &Option<String>| -> Result<Option<PolicyTree>, CliError> {
+        let Some(text) = text else { return Ok(None) };
+        let tree = policy::parse(text)?;
+        policy::validate(&tree, keyring.keyholders.keys().map(String::as_str))?;
+        Ok(Some(tree))
+    };
+    let mut new = NewDataset::new(args.name.clone());
+    new.read_policy = read(&args.read_policy)?;
+    new.write_policy = read(&args.write_policy)?;
+    let (custody, reason, runtime) =
+        (session.custody.clone(), session.reason.clone(), session.runtime().clone());
+    runtime.block_on(session.vault.add_dataset(&new, &custody, &reason))?;
+    let keyring = session.vault.keyring();
+    if context.output.is_json() {
+        let record = keyring.dataset(&args.name);
+        let id = record.map(|record| record.id);
+        context.output.json(
+            &serde_json::json!({"message_type": "dataset_added", "name": args.name, "id": id, "keyring": keyring.version}),
+        )?;
+    } else {
+        context.output.line(&format!("Added dataset {} to vault {}", args.name, keyring.vault))?;
+    }
+    keys::standing_warnings(context, keyring, &args.name, &|text| context.messages.warn(text));
+    Ok(())
+}
+
+fn list(context: &Context) -> Result<(), CliError> {
+    let session = Session::open(context, ReasonCode::List)?;
+    let keyring = session.vault.keyring();
+    if context.output.is_json() {
+        return keyring.datasets.iter().try_for_each(|dataset| {
+            context.output.json(&serde_json::json!({
+                "message_type": "dataset",
+                "name": dataset.name,
+                "id": dataset.id,
+                "created": dataset.created,
+                "read_policy": dataset.read_policy.to_string(),
+                "write_policy": dataset.write_policy.to_string(),
+                "epoch_days": dataset.epoch_days,
+                "chunk_min": dataset.chunk_min,
+                "chunk_max": dataset.chunk_max,
+                "pack_size": dataset.pack_size,
+            }))
+        });
+    }
+    let columns =
+        ["Dataset", "Created", "Read policy", "Write policy", "Epoch"].map(|name| (name, Align::Left));
+    let mut table = Table::new(&columns);
+    for dataset in &keyring.datasets {
+        table.row([
+            dataset.name.clone(),
+            dataset.created.chars().take(10).collect(),
+            dataset.read_policy.to_string(),
+            dataset.write_policy.to_string(),
+            format!("{} days", dataset.epoch_days),
+        ]);
+    }
+    context.output.table(&table)?;
+    for dataset in &keyring.datasets {
+        keys::standing_warnings(context, keyring, &dataset.name, &|text| context.messages.warn(text));
+    }
+    Ok(())
 }

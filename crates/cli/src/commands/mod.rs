@@ -51,12 +51,48 @@ pub struct Context {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Back up files and directories into a new snapshot
+    Backup(backup::BackupArgs),
+    /// Check that everything stored is there and unchanged
+    Check(check::CheckArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
     /// Show what is configured, and where it comes from
     Config(config::ConfigArgs),
+    /// Copy snapshots into another vault
+    Copy(copy::CopyArgs),
+    /// Add and list datasets
+    Dataset(dataset::DatasetArgs),
+    /// Show the main job on a directory of yours, which is only read
+    Demo(demo::DemoArgs),
+    /// Show what differs between two snapshots
+    Diff(diff::DiffArgs),
+    /// Write a file, or a directory as an archive, to standard output
+    Dump(dump::DumpArgs),
+    /// Find files in snapshots
+    Find(find::FindArgs),
+    /// Remove snapshots by rules or by id
+    Forget(forget::ForgetArgs),
+    /// Make a new vault
+    Init(init::InitArgs),
+    /// List the files of a snapshot
+    Ls(ls::LsArgs),
     /// Write the manual pages into a directory
     Man(man::ManArgs),
+    /// Show snapshots as a read-only file system
+    Mount(mount::MountArgs),
+    /// Free what no snapshot needs
+    Prune(prune::PruneArgs),
+    /// Make the best of a damaged vault
+    Repair(repair::RepairArgs),
+    /// Restore files from a snapshot
+    Restore(restore::RestoreArgs),
+    /// List snapshots
+    Snapshots(snapshots::SnapshotsArgs),
+    /// Show how much there is
+    Stats(stats::StatsArgs),
+    /// Change the tags of snapshots
+    Tag(tag::TagArgs),
     /// Print the version and what this build is for
     Version(version::VersionArgs),
 }
@@ -68,9 +104,27 @@ impl Command {
     /// Whatever makes the process end with another exit code than 0.
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
+            Self::Backup(args) => backup::run(&args, context),
+            Self::Check(args) => check::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Config(args) => config::run(&args, context),
+            Self::Copy(args) => copy::run(&args, context),
+            Self::Dataset(args) => dataset::run(&args, context),
+            Self::Demo(args) => demo::run(&args, context),
+            Self::Diff(args) => diff::run(&args, context),
+            Self::Dump(args) => dump::run(&args, context),
+            Self::Find(args) => find::run(&args, context),
+            Self::Forget(args) => forget::run(&args, context),
+            Self::Init(args) => init::run(&args, context),
+            Self::Ls(args) => ls::run(&args, context),
             Self::Man(args) => man::run(&args, context),
+            Self::Prune(args) => prune::run(&args, context),
+            Self::Repair(args) => repair::run(&args, context),
+            Self::Restore(args) => restore::run(&args, context),
+            Self::Mount(args) => mount::run(&args, context),
+            Self::Snapshots(args) => snapshots::run(&args, context),
+            Self::Stats(args) => stats::run(&args, context),
+            Self::Tag(args) => tag::run(&args, context),
             Self::Version(args) => version::run(&args, context),
         }
     }

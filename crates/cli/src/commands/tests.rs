@@ -104,8 +104,9 @@ fn restore_needs_a_place() {
 }
 
 #[test]
-fn init_needs_a_keyholder() {
-    assert!(parse::<init::InitArgs>("init").is_err());
+fn init_lines() {
+    assert!(parse::<init::InitArgs>("init").unwrap().keyholder.is_empty());
     let args: init::InitArgs = parse("init --keyholder a=file --keyholder b=passphrase").unwrap();
     assert_eq!((args.keyholder.len(), args.epoch_days, args.chunk_size.0), (2, 30, 262_144));
+    assert!(parse::<init::InitArgs>("init --epoch-days 0").is_err());
 }

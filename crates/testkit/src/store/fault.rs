@@ -15,6 +15,18 @@ pub enum Effect {
     None,
 }
 
+/// What the caller of the operation that fails is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Failure {
+    /// [`StoreError::Unreachable`].
+    #[default]
+    Unreachable,
+    /// [`StoreError::Full`].
+    Full,
+    /// [`StoreError::Denied`].
+    Denied,
+}
+
 /// Which operation fails, and what happens afterwards.
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -26,9 +38,11 @@ pub struct Fault {
     pub effect: Effect,
     /// Whether every later operation of any kind fails too, without effect, as for a host that has crashed.
     pub crash: bool,
+    /// With which error.
+    pub failure: Failure,
 }
 
-/// A store with at most one planned [`Fault`]. Failures are [`StoreError::Unreachable`].
+/// A store with at most one planned [`Fault`].
 #[derive(Debug)]
 pub struct FaultStore {
     inner: Arc<dyn Store>,
@@ -107,11 +121,14 @@ impl FaultStore {
         work: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         let fate = self.fate(operation);
-        let failure = || StoreError::Unreachable {
-            at: at(&*self.inner, operation, name),
-            attempts: 1,
-            reason: "planned by the test".to_owned(),
-            source: None,
+        let kind = self.plan().fault.as_ref().map(|fault| fault.failure).unwrap_or_default();
+        let failure = || {
+            let (at, reason) = (at(&*self.inner, operation, name), "planned by the test".to_owned());
+            match kind {
+                Failure::Unreachable => StoreError::Unreachable { at, attempts: 1, reason, source: None },
+                Failure::Full => StoreError::Full { at, reason, source: None },
+                Failure::Denied => StoreError::Denied { at, reason, source: None },
+            }
         };
         match fate {
             Fate::Fine => work.await,

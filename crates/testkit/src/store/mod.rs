@@ -8,7 +8,7 @@ mod suite;
 
 pub use count::CountingStore;
 pub use crash::{CrashStore, Mutation};
-pub use fault::{Effect, Fault, FaultStore};
+pub use fault::{Effect, Failure, Fault, FaultStore};
 pub use no_delete::NoDeleteStore;
 pub use suite::{big_object, store_suite};
 

@@ -21,9 +21,10 @@ use strongroom_format::{
     wire::{Reader, Writer as _},
 };
 
-const MAGIC: &[u8; 8] = b"SRCHNG\x00\x01";
+const MAGIC: &[u8; 8] = b"SRCHNG\x00\x02";
 const FOOTER_LEN: u64 = 56;
-const INDEX_ENTRY_LEN: usize = 28;
+/// Place, offset, length and checksum of a directory's record.
+const INDEX_ENTRY_LEN: usize = 36;
 
 /// A keyed hash of 128 bits.
 pub(super) type Fingerprint = [u8; 16];
@@ -208,6 +209,12 @@ impl DirectoryRecord {
     }
 }
 
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let mut out = [0; 8];
+    out.copy_from_slice(&blake3::hash(bytes).as_bytes()[..8]);
+    out
+}
+
 fn read_content(r: &mut Reader<'_>, skip: bool) -> Option<FileContent> {
     let size = r.varint().ok()?;
     let kind = r.u8().ok()?;
@@ -248,7 +255,7 @@ impl OldChanges {
         let mut footer = [0; FOOTER_LEN as usize];
         file.read_exact_at(&mut footer, len.checked_sub(FOOTER_LEN)?).ok()?;
         let mut r = Reader::new("change cache", &footer);
-        let (snapshot, index_at, checksum) =
+        let (snapshot, index_at, expected) =
             (ObjectHash(r.array().ok()?), r.u64().ok()?, r.array::<8>().ok()?);
         if r.array::<8>().ok()? != *MAGIC {
             return None;
@@ -256,8 +263,11 @@ impl OldChanges {
         let index_len = usize::try_from(len.checked_sub(FOOTER_LEN)?.checked_sub(index_at)?).ok()?;
         let mut index = vec![0; index_len];
         file.read_exact_at(&mut index, index_at).ok()?;
-        (blake3::hash(&index).as_bytes()[..8] == checksum && index_len % INDEX_ENTRY_LEN == 0)
-            .then_some(Self { file, snapshot, index })
+        (checksum(&index) == expected && index_len % INDEX_ENTRY_LEN == 0).then_some(Self {
+            file,
+            snapshot,
+            index,
+        })
     }
 
     /// What is known of the directory at `place`.
@@ -265,10 +275,11 @@ impl OldChanges {
         let entries = self.index.as_chunks::<INDEX_ENTRY_LEN>().0;
         let at = entries.binary_search_by(|entry| entry[..16].cmp(place)).ok()?;
         let mut r = Reader::new("change cache", &entries.get(at)?[16..]);
-        let (offset, len) = (r.u64().ok()?, r.u32().ok()?);
+        let (offset, len, expected) = (r.u64().ok()?, r.u32().ok()?, r.array::<8>().ok()?);
         let mut bytes = vec![0; len as usize];
         self.file.read_exact_at(&mut bytes, offset).ok()?;
-        DirectoryRecord::parse(bytes)
+        // The references go into the next snapshot unseen: a disk that lies must not get them there.
+        (checksum(&bytes) == expected).then(|| DirectoryRecord::parse(bytes)).flatten()
     }
 }
 
@@ -283,7 +294,7 @@ pub(super) struct NewChanges {
 struct Writing {
     out: BufWriter<tempfile::NamedTempFile>,
     offset: u64,
-    index: Vec<(Fingerprint, u64, u32)>,
+    index: Vec<(Fingerprint, u64, u32, [u8; 8])>,
 }
 
 impl NewChanges {
@@ -302,7 +313,7 @@ impl NewChanges {
         writing.out.write_all(record)?;
         let offset = writing.offset;
         writing.offset += record.len() as u64;
-        writing.index.push((place, offset, record.len() as u32));
+        writing.index.push((place, offset, record.len() as u32, checksum(record)));
         Ok(())
     }
 
@@ -312,15 +323,16 @@ impl NewChanges {
             self.writing.into_inner().unwrap_or_else(PoisonError::into_inner);
         index.sort_unstable();
         let mut bytes = Vec::with_capacity(index.len() * INDEX_ENTRY_LEN);
-        for (place, offset, len) in index {
+        for (place, offset, len, checksum) in index {
             bytes.extend_from_slice(&place);
             bytes.put_u64(offset);
             bytes.put_u32(len);
+            bytes.extend_from_slice(&checksum);
         }
         out.write_all(&bytes)?;
         let mut footer = snapshot.as_bytes().to_vec();
         footer.put_u64(offset);
-        footer.extend_from_slice(&blake3::hash(&bytes).as_bytes()[..8]);
+        footer.extend_from_slice(&checksum(&bytes));
         footer.extend_from_slice(MAGIC);
         out.write_all(&footer)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(&self.path)?;

@@ -3,6 +3,7 @@
 //! Workers run to completion over directories and batches of files, from one stack of tasks; nothing is
 //! handed from thread to thread but extents of large files and full packs. See `worker` for what one does.
 
+mod ahead;
 mod changes;
 mod node;
 mod pages;
@@ -11,6 +12,7 @@ mod source;
 mod stream;
 mod worker;
 
+pub use ahead::count_ahead;
 pub(crate) use pages::DirectoryWriter;
 pub use source::Source;
 

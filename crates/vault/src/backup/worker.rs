@@ -23,7 +23,11 @@ use std::{
     path::Path,
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
 };
-use strongroom_format::{ChunkId, RefsId, keys::ChunkKind, tree::EntryKind};
+use strongroom_format::{
+    ChunkId, RefsId,
+    keys::ChunkKind,
+    tree::{self, EntryKind},
+};
 
 /// Files up to this length are read at once, in bytes; longer ones in extents that all workers share.
 const READ_AT_ONCE: u64 = 8 << 20;
@@ -580,9 +584,18 @@ impl<'a> Worker<'a> {
         files: &mut Vec<u8>,
     ) -> pages::Item {
         let Listed { name, stat } = &item.listed;
+        let tag = self.run.fingerprinter.name(name);
         if settled && self.run.is_certain(stat) {
-            let tag = self.run.fingerprinter.name(name);
             DirectoryRecord::push_file(files, &item.fingerprint, tag, content);
+        } else {
+            // It is read again next time, and only its name tells then that it is not new.
+            let nothing = FileContent {
+                size: 0,
+                content: tree::Content::Chunks(0),
+                ids: Vec::new(),
+                data_ranges: None,
+            };
+            DirectoryRecord::push_file(files, &[0; 16], tag, &nothing);
         }
         let kind = EntryKind::File {
             size: content.size,

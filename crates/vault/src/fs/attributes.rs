@@ -247,6 +247,10 @@ fn xattr_error(name: &[u8], error: Errno) -> io::Error {
 
 impl Node<'_> {
     fn chown(&self, user: Option<u32>, group: Option<u32>) -> rustix::io::Result<()> {
+        // The kernel takes this number for "leave it as it is", so nothing can belong to it.
+        if user == Some(u32::MAX) || group == Some(u32::MAX) {
+            return Err(Errno::INVAL);
+        }
         let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
         match self {
             Self::Open(fd) => rustix::fs::fchown(fd, user, group),

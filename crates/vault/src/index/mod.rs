@@ -7,7 +7,7 @@ mod run;
 
 pub use run::{Entry, Pack, Run};
 
-use crate::{error::VaultError, handle::DatasetHandle, snapshots::is_spoilt};
+use crate::{error::VaultError, handle::DatasetHandle};
 use std::{
     collections::HashSet,
     fs::File,
@@ -123,10 +123,8 @@ impl Index {
             let name = handle.names.segment(&hash);
             match read_segment(handle, &name, &hash) {
                 Ok(packs) => index.add_segment(hash, &packs)?,
-                Err(error) if matches!(error, VaultError::Store(_)) && !is_spoilt(&error) => {
-                    return Err(error);
-                }
-                Err(error) => damaged.push(DamagedSegment { name, error }),
+                Err(error) if error.is_integrity() => damaged.push(DamagedSegment { name, error }),
+                Err(error) => return Err(error),
             }
         }
         index.merge_many()?;
@@ -138,20 +136,34 @@ impl Index {
     /// # Errors
     /// Where local files cannot be written.
     pub fn add_segment(&self, hash: ObjectHash, packs: &[IndexedPack]) -> Result<(), VaultError> {
-        let run = self.write_run(&hash.to_hex(), |file| Run::build(file, &[hash], packs))?;
+        let (run, _) = self.write_run(&hash.to_hex(), |file| Run::build(file, &[hash], packs))?;
         self.runs.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(run));
         Ok(())
     }
 
+    /// Builds a run in the folder, or where that cannot be, in a temporary file that nobody else uses. True
+    /// where it is in the folder.
     fn write_run(
         &self,
         name: &str,
-        build: impl FnOnce(File) -> Result<Run, IndexError>,
-    ) -> Result<Run, VaultError> {
-        let partial = self.folder.join(format!("{name}.{}.partial", std::process::id()));
-        let run = run::create_partial(&partial).map_err(IndexError::Io).and_then(build)?;
-        std::fs::rename(&partial, self.folder.join(format!("{name}.run"))).map_err(IndexError::Io)?;
-        Ok(run)
+        build: impl Fn(File) -> Result<Run, IndexError>,
+    ) -> Result<(Run, bool), VaultError> {
+        let cached = || -> Result<Run, IndexError> {
+            // Two threads or processes may write the same run at the same time: each its own file.
+            let partial =
+                tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.folder)?;
+            let run = build(partial.reopen()?)?;
+            partial.persist(self.folder.join(format!("{name}.run"))).map_err(|error| error.error)?;
+            Ok(run)
+        };
+        match cached() {
+            Ok(run) => Ok((run, true)),
+            // A full disk under the caches must not stop a backup.
+            Err(error) => {
+                let temporary = tempfile::tempfile().map_err(IndexError::Io).and_then(build);
+                temporary.map(|run| (run, false)).map_err(|_| error.into())
+            }
+        }
     }
 
     fn merge_many(&self) -> Result<(), VaultError> {
@@ -164,8 +176,10 @@ impl Index {
         for segment in sources.iter().flat_map(|run| run.segments()) {
             name.update(segment.as_bytes());
         }
-        let merged = self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
-        for segment in sources.iter().filter(|run| run.segments().len() == 1).flat_map(|run| run.segments()) {
+        let (merged, cached) =
+            self.write_run(&name.finalize().to_hex(), |file| Run::merge(file, &borrowed))?;
+        let single = sources.iter().filter(|run| cached && run.segments().len() == 1);
+        for segment in single.flat_map(|run| run.segments()) {
             let _ = std::fs::remove_file(self.folder.join(format!("{segment}.run")));
         }
         *self.runs.write().unwrap_or_else(PoisonError::into_inner) = vec![Arc::new(merged)];

@@ -9,7 +9,6 @@ use std::{
     fs::File,
     io::{BufWriter, Read, Seek, SeekFrom, Write},
     os::unix::fs::FileExt,
-    path::Path,
 };
 use strongroom_format::{
     ChunkId, ObjectHash,
@@ -347,6 +346,9 @@ impl Run {
         }
         let fingerprints = read_numbers(&file, layout.fingerprints, entry_count)?;
         let starts = read_numbers(&file, layout.starts, (1 << bits) + 1)?;
+        if !starts.is_sorted() || starts.last().is_none_or(|end| *end as usize != entry_count) {
+            return Err(IndexError::Run);
+        }
         let mut pack_bytes = vec![0; pack_count * PACK_LEN];
         file.read_exact_at(&mut pack_bytes, layout.packs)?;
         let packs = pack_bytes
@@ -358,7 +360,13 @@ impl Run {
                 let kind = ChunkKind::from_u8(r.u8()?).ok_or(IndexError::Run)?;
                 Ok(Pack { hash, len, kind, first_group, groups, keys_offset })
             })
-            .collect::<Result<_, IndexError>>()?;
+            .collect::<Result<Vec<Pack>, IndexError>>()?;
+        let keys_at = packs.iter().map(|pack| pack.keys_offset);
+        if !keys_at.clone().is_sorted()
+            || keys_at.clone().next_back().is_some_and(|at| at > file_len - layout.keys)
+        {
+            return Err(IndexError::Run);
+        }
         Ok(Self {
             file,
             segments,
@@ -542,9 +550,4 @@ impl<'a> MergeCursor<'a> {
             ..entry
         }))
     }
-}
-
-/// Creates an empty file for a run beside `path`, to be renamed to it when it is whole.
-pub(super) fn create_partial(path: &Path) -> std::io::Result<File> {
-    File::options().read(true).write(true).create(true).truncate(true).open(path)
 }

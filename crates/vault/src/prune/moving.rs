@@ -68,7 +68,7 @@ pub(super) fn move_groups(
         let mut mover = Mover { survey, monitor, compaction, open: Default::default(), uploads: sender };
         let read = read_all(&mut mover, packs, sink.as_ref());
         let Mover { open, uploads, .. } = mover;
-        let all_sent = open.into_iter().flatten().all(|pack| uploads.send(pack).is_ok());
+        let sent = open.into_iter().flatten().try_for_each(|pack| uploads.send(pack).map_err(drop));
         drop(uploads);
         let mut moved = Moved::default();
         let mut failure = read.map(|damaged| moved.damaged = damaged).err();
@@ -81,7 +81,7 @@ pub(super) fn move_groups(
         }
         match failure {
             Some(error) => Err(error),
-            None if !all_sent => Err(VaultError::Bug("the upload threads have ended")),
+            None if sent.is_err() => Err(VaultError::Bug("the upload threads have ended")),
             None => Ok(moved),
         }
     })?;

@@ -289,7 +289,7 @@ impl Walk<'_> {
             restore.stats.kept.fetch_add(1, Relaxed);
             return Ok(());
         }
-        match self.locate(&entry, size, data_ranges.as_deref()) {
+        match self.locate(&entry) {
             Ok(chunks) => {
                 restore.stats.bytes.fetch_add(size, Relaxed);
                 let ranges = data_ranges.unwrap_or_else(|| vec![(0, size)]);
@@ -305,13 +305,8 @@ impl Walk<'_> {
     }
 
     /// Where the chunks of a file lie; their length must be that of the file's data.
-    fn locate(
-        &self,
-        entry: &TreeEntry,
-        size: u64,
-        data_ranges: Option<&[(u64, u64)]>,
-    ) -> Result<Vec<(ChunkId, Location)>> {
-        let expected: u64 = data_ranges.map_or(size, |ranges| ranges.iter().map(|(_, len)| len).sum());
+    fn locate(&self, entry: &TreeEntry) -> Result<Vec<(ChunkId, Location)>> {
+        let expected = entry.data_len();
         let mut total = 0;
         let mut chunks = Vec::new();
         for id in file_chunks(self.restore.reader, entry)? {

@@ -1,6 +1,6 @@
 //! Each kind of damage gives its finding.
 
-use crate::damage::{Fixture, noise};
+use crate::check_support::{Fixture, noise};
 use std::collections::BTreeSet;
 use strongroom_format::Damage;
 use strongroom_vault::check::{Defect, Report, Subset};
@@ -38,7 +38,7 @@ fn a_fresh_vault_has_no_findings() {
     assert!(report.counts.bytes_verified > 3 << 20);
     assert_eq!(report.counts.snapshots, 2);
     // Without any cache the answer is the same.
-    fixture.lose_cache();
+    std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
     assert_eq!(fixture.structure().findings, []);
 }
 
@@ -199,7 +199,7 @@ fn damaged_segments_and_snapshots_are_found() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         fixture.set(&name, bytes);
-        fixture.lose_cache();
+        std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
         let report = fixture.structure();
         assert!(objects(&report).contains(name.as_str()), "{report:?}");
         assert!(objects(&fixture.scrub()).contains(name.as_str()));

@@ -1,12 +1,17 @@
 //! The vault's integration tests, in one binary.
 
-#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
 mod check;
+mod check_support;
+mod crash;
 mod damage;
+mod faults;
+mod hostile_tree;
 mod prune;
 mod prune_model;
 mod repair;
 mod round_trip;
 mod snapshots;
 mod store;
+mod support;

@@ -1,6 +1,6 @@
 //! Prune frees what nothing needs, and nothing else.
 
-use crate::damage::{Content, Fixture, noise};
+use crate::check_support::{Fixture, noise};
 use std::sync::Arc;
 use strongroom_format::{ObjectHash, SystemEntropy, control::Condemnation, names};
 use strongroom_testkit::vault::watched;
@@ -36,7 +36,10 @@ impl Fixture {
 }
 
 /// Three snapshots that share some content; the contents of each.
-fn three(fixture: &Fixture) -> Vec<(ObjectHash, Content)> {
+/// Snapshots with the files that they must hold: names and contents.
+type Expected = Vec<(ObjectHash, Vec<(String, Vec<u8>)>)>;
+
+fn three(fixture: &Fixture) -> Expected {
     let mut all = Vec::new();
     for round in 0..3u64 {
         fixture.write("shared", &noise(1_500_000, 1));
@@ -317,7 +320,7 @@ fn damage_that_hides_what_is_needed_stops_prune() {
         let mut bytes = fixture.bytes(&name);
         bytes.truncate(60);
         fixture.set(&name, bytes);
-        fixture.lose_cache();
+        std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
         let before = fixture.memory.contents();
         let result = fixture.prune_with(&TIGHT);
         // The last pack of a kind may happen to be dead; then there is nothing in the way.
@@ -413,7 +416,7 @@ fn a_chunk_that_lies_in_two_packs_is_kept_once() {
     let snapshots: Vec<_> =
         fixture.objects("snapshots").into_iter().map(|name| (name.clone(), fixture.bytes(&name))).collect();
     snapshots.iter().for_each(|(name, _)| fixture.remove(name));
-    fixture.lose_cache();
+    std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
     let second = fixture.backup().id.unwrap();
     hidden.iter().chain(&snapshots).for_each(|(name, bytes)| fixture.add(name, bytes));
     let before = fixture.stored();

@@ -1,6 +1,6 @@
 //! Prune against a model of what each snapshot must hold, and at every point where it may crash.
 
-use crate::damage::{Content, Fixture, noise};
+use crate::check_support::{Fixture, noise};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 use strongroom_format::ObjectHash;
@@ -11,6 +11,8 @@ use strongroom_vault::{
     session::Session,
     snapshots,
 };
+
+type Content = Vec<(String, Vec<u8>)>;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -142,7 +144,7 @@ proptest! {
                     session.end();
                     assert_holds(&fixture, &model);
                 }
-                Step::LoseCache => fixture.lose_cache(),
+                Step::LoseCache => std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap(),
             }
         }
         assert_holds(&fixture, &model);

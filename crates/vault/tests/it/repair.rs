@@ -1,6 +1,6 @@
 //! Repair makes the best of what is left.
 
-use crate::damage::{Fixture, noise};
+use crate::check_support::{Fixture, noise};
 use strongroom_testkit::vault::watched;
 use strongroom_vault::{
     check::Subset,
@@ -46,7 +46,7 @@ fn an_index_is_rebuilt_from_nothing() {
     let ids: Vec<_> = snapshots::load(&fixture.handle()).unwrap().good.iter().map(|s| s.id).collect();
     let contents: Vec<_> = ids.iter().map(|id| fixture.content(id)).collect();
     fixture.objects("index").iter().for_each(|name| fixture.remove(name));
-    fixture.lose_cache();
+    std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
     assert!(fixture.structure().is_violation());
     let before = fixture.memory.contents();
     let planned = fixture.repair_index(true);
@@ -69,7 +69,7 @@ fn a_damaged_segment_is_replaced() {
     let mut bytes = fixture.bytes(&name);
     bytes[200] ^= 1;
     fixture.set(&name, bytes);
-    fixture.lose_cache();
+    std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
     let repair = fixture.repair_index(false);
     assert_eq!(repair.segments_replaced, std::slice::from_ref(&name));
     assert!(!fixture.objects("index").contains(&name));
@@ -86,7 +86,7 @@ fn a_missing_pack_leaves_the_index() {
     let report = fixture.structure();
     assert!(report.findings.iter().all(|finding| finding.object.starts_with("chunk ")));
     // The next backup stores what was lost again, and the old snapshots are whole.
-    fixture.lose_cache();
+    std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
     fixture.backup();
     assert_eq!(fixture.read_data(Subset::All).findings, []);
 }
@@ -154,7 +154,7 @@ fn what_is_lost_is_left_out_and_listed() {
             }
         }
         // Nothing that stays builds on what is lost, nor does what comes next.
-        fixture.lose_cache();
+        std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap();
         let next = fixture.backup().id.unwrap();
         assert_eq!(fixture.content(&next), *contents.last().unwrap());
         let report = fixture.structure();

@@ -74,7 +74,8 @@ fn what_is_backed_up_is_restored() {
 #[test]
 fn an_unchanged_tree_stores_nothing_but_a_snapshot_and_a_changed_file_little() {
     let vault = TestVault::create(Arc::new(Memory::new()));
-    let source = tempfile::tempdir().unwrap();
+    // The directories above the source are in the snapshot, too: other tests must not change them.
+    let source = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let root = source.path().join("data");
     sample(&root);
     // What changed within two seconds before a backup is read again by the next.

@@ -1,6 +1,6 @@
 //! Listing, removing and retagging snapshots.
 
-use crate::damage::Fixture;
+use crate::check_support::Fixture;
 use strongroom_format::ObjectHash;
 use strongroom_vault::{VaultError, snapshots};
 

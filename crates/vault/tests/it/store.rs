@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use strongroom_testkit::services::{self, unique_prefix};
 use strongroom_testkit::store::{
-    CountingStore, CrashStore, Effect, Fault, FaultStore, NoDeleteStore, big_object, store_suite,
+    CountingStore, CrashStore, Effect, Failure, Fault, FaultStore, NoDeleteStore, big_object, store_suite,
 };
 use strongroom_vault::store::{
     Blocking, LocalStore, Memory, Operation, Put, RetryPolicy, S3Access, Store, StoreError, open_s3,
@@ -185,7 +185,13 @@ async fn a_planned_fault_happens_once_with_or_without_effect() {
     for (effect, stored) in [(Effect::Done, true), (Effect::None, false)] {
         let memory = Arc::new(Memory::new());
         let store = FaultStore::new(Arc::clone(&memory) as _);
-        store.arm(Fault { operations: vec![], after: 1, effect, crash: false });
+        store.arm(Fault {
+            operations: vec![],
+            after: 1,
+            effect,
+            crash: false,
+            failure: Failure::Unreachable,
+        });
         let _ = store.put_new("a", bytes("x")).await.unwrap();
         assert!(store.get("a", 9).await.is_ok(), "reads are not counted");
         assert!(store.put_new("b", bytes("y")).await.unwrap_err().is_transient());
@@ -199,7 +205,13 @@ async fn a_planned_fault_happens_once_with_or_without_effect() {
 async fn a_crash_ends_everything_until_it_heals() {
     let store = FaultStore::new(Arc::new(Memory::new()));
     let operations = vec![Operation::List];
-    store.arm(Fault { operations, after: 0, effect: Effect::None, crash: true });
+    store.arm(Fault {
+        operations,
+        after: 0,
+        effect: Effect::None,
+        crash: true,
+        failure: Failure::Unreachable,
+    });
     let _ = store.put_new("a", bytes("x")).await.unwrap();
     assert!(store.list("").await.is_err());
     assert!(store.get("a", 9).await.is_err() && store.put_new("b", bytes("y")).await.is_err());

@@ -1,0 +1,330 @@
+//! The built command on real vaults: the ways that people go, and some that they should not.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
+
+use serde_json::Value;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A home directory, a vault and some files, in one directory that goes away with it.
+struct World {
+    dir: tempfile::TempDir,
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl World {
+    /// With a vault.
+    fn new() -> Self {
+        let world = Self::empty();
+        world.ok(&["init", "-q"]);
+        world
+    }
+
+    fn empty() -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        for name in ["home", "src/sub"] {
+            std::fs::create_dir_all(world.path(name)).unwrap();
+        }
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn src(&self) -> String {
+        self.path("src").to_str().unwrap().to_owned()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+        command
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("PATH", "/usr/bin:/bin")
+            .env("STRONGROOM_VAULT", self.path("vault"))
+            .env("STRONGROOM_HOST", "host-a")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .args(args);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn fails(&self, args: &[&str], code: i32) -> String {
+        let output = self.run(args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        said
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn json(&self, args: &[&str]) -> Vec<Value> {
+        let args: Vec<&str> = args.iter().copied().chain(["--json", "--no-progress", "-q"]).collect();
+        self.ok(&args).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn backup(&self) -> String {
+        let summary = self.json(&["backup", &self.src()]).pop().unwrap();
+        summary["snapshot_id"].as_str().unwrap().to_owned()
+    }
+
+    fn key_file(&self, label: &str) -> PathBuf {
+        let keys = self.path("home/.config/strongroom/keys");
+        let vault = std::fs::read_dir(keys).unwrap().next().unwrap().unwrap();
+        vault.path().join(format!("{label}.key"))
+    }
+}
+
+#[test]
+fn init_makes_keys_that_only_the_owner_can_read_and_warns() {
+    let world = World::empty();
+    let output = world.run(&["init"]);
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("`read` is the only keyholder"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is on this host"));
+    for label in ["read", "write"] {
+        let path = world.key_file(label);
+        assert!(text(&output.stdout).contains(path.to_str().unwrap()));
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert!(world.fails(&["init"], 1).contains("SR-0302"));
+    assert!(world.fails(&["init", "--keyholder", "a=kms:x", "-r", "./other"], 2).contains("SR-0101"));
+    assert!(world.fails(&["init", "--read-policy", "nobody", "-r", "./other"], 2).contains("nobody"));
+    assert!(!world.path("other").exists());
+    assert_eq!(std::fs::read_dir(world.path("home/.config/strongroom/keys")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_was_backed_up_comes_back() {
+    let world = World::new();
+    std::fs::write(world.path("src/one"), "first").unwrap();
+    std::fs::hard_link(world.path("src/one"), world.path("src/sub/link")).unwrap();
+    symlink("one", world.path("src/soft")).unwrap();
+    let big: Vec<u8> = (0..3_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    std::fs::write(world.path("src/sub/big"), &big).unwrap();
+    let hostile = "a\n\x1b[31mhint: rm";
+    std::fs::write(world.path("src").join(hostile), "x").unwrap();
+
+    let first = world.backup();
+    assert_eq!(world.ok(&["dump", &format!("latest:{}/one", world.src())]), "first");
+    let dumped = world.run(&["dump", &format!("{}:{}/sub/big", &first[..8], world.src())]);
+    assert!(dumped.stdout == big);
+    let listed = world.ok(&["ls", "-lR", "latest"]);
+    assert!(!listed.contains('\x1b') && listed.contains("a%0A%1B[31mhint: rm"), "{listed}");
+    assert!(listed.contains("/soft -> one"));
+
+    std::fs::write(world.path("src/two"), "second").unwrap();
+    std::fs::remove_file(world.path("src/soft")).unwrap();
+    std::fs::write(world.path("src/sub/big"), "small").unwrap();
+    let second = world.json(&["backup", &world.src()]).pop().unwrap();
+    // Files that are this young are read again, because a change might not show in their times.
+    let known = second["files_changed"].as_u64().unwrap() + second["files_unmodified"].as_u64().unwrap();
+    assert_eq!((&second["files_new"], known), (&1.into(), 4), "{second}");
+    let diff = world.ok(&["diff", &first, "latest", "-q"]);
+    let expected: String = ["-    S/soft", "M    S/sub/big", "+    S/two"]
+        .map(|line| line.replace('S', &world.src()) + "\n")
+        .concat();
+    assert_eq!(diff, expected);
+    let found = world.json(&["find", "b?g"]);
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0]["size"], 5);
+
+    let tar = world.path("out.tar");
+    world.ok(&["dump", &format!("latest:{}", world.src()), "--target", tar.to_str().unwrap()]);
+    assert!(
+        Command::new("tar").arg("-xf").arg(&tar).current_dir(world.path("home")).status().unwrap().success()
+    );
+    let inode = |name: &str| std::fs::metadata(world.path("home/src").join(name)).unwrap().ino();
+    assert_eq!(inode("one"), inode("sub/link"));
+    assert_eq!(std::fs::read(world.path("home/src").join(hostile)).unwrap(), b"x");
+}
+
+#[test]
+fn wrong_input_is_told_with_its_own_code() {
+    let world = World::new();
+    assert!(world.fails(&["backup", "/does/not/exist"], 1).contains("SR-0201"));
+    assert!(world.fails(&["ls", "latest"], 1).contains("SR-0305"));
+    world.backup();
+    assert!(world.fails(&["ls", "latest:/nowhere"], 1).contains("SR-0307"));
+    assert!(world.fails(&["ls", "abcdef"], 1).contains("SR-0305"));
+    assert!(world.fails(&["snapshots", "--dataset", "other"], 1).contains("the vault has: default"));
+    assert!(world.fails(&["snapshots", "--since", "soon"], 2).contains("SR-0101"));
+    assert!(world.fails(&["snapshots", "-r", "./none"], 1).contains("SR-0301"));
+    assert!(world.fails(&["snapshots", "-r", "ftp://x/y"], 2).contains("SR-0101"));
+    let partly = world.fails(&["backup", &world.src(), "/nonexistent"], 3);
+    assert!(partly.contains("cannot read `/nonexistent`") && partly.contains("SR-0601"), "{partly}");
+}
+
+#[test]
+fn a_host_that_writes_cannot_read() {
+    let world = World::new();
+    world.backup();
+    let away = world.path("read.key");
+    std::fs::rename(world.key_file("read"), &away).unwrap();
+    world.backup();
+    assert_eq!(world.json(&["snapshots"])[0].as_array().unwrap().len(), 2);
+    for args in [["ls", "latest"], ["find", "x"], ["dump", "latest"], ["diff", "latest"]] {
+        let args: Vec<&str> = args.into_iter().chain((args[0] == "diff").then_some("latest~1")).collect();
+        let said = world.fails(&args, 5);
+        assert!(said.contains("SR-0402") && said.contains("--key-file read=FILE"), "{said}");
+    }
+    let given = format!("read={}", away.display());
+    assert!(world.ok(&["ls", "-R", "latest", "--key-file", &given]).contains("/src/sub\n"));
+    // A reader sees snapshots without the write key, and cannot write.
+    std::fs::remove_file(world.key_file("write")).unwrap();
+    assert!(world.ok(&["snapshots", "--key-file", &given]).contains("host-a"));
+    world.fails(&["backup", &world.src(), "--key-file", &given], 5);
+    std::fs::set_permissions(&away, PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(world.fails(&["ls", "latest", "--key-file", &given], 5).contains("chmod 600"));
+}
+
+#[test]
+fn a_command_that_fails_leaves_no_snapshot() {
+    let world = World::new();
+    let failing = ["backup", "--stdin-from-command", "--", "sh", "-c", "echo half; exit 3"];
+    assert!(world.fails(&failing, 1).contains("SR-0206"));
+    assert_eq!(world.json(&["snapshots"]), [Value::Array(Vec::new())]);
+    world.ok(&["backup", "--stdin-from-command", "--stdin-name", "/db.sql", "--", "echo", "whole"]);
+    assert_eq!(world.ok(&["dump", "latest:/db.sql"]), "whole\n");
+}
+
+#[test]
+fn forget_asks_for_clear_words() {
+    let world = World::new();
+    for _ in 0..3 {
+        world.backup();
+    }
+    assert!(world.fails(&["forget"], 2).contains("SR-0104"));
+    assert!(world.fails(&["forget", "--keep-tag", "none"], 2).contains("--allow-removing-all"));
+    world.ok(&["forget", "--keep-last", "2", "--dry-run"]);
+    let count = || world.json(&["snapshots"])[0].as_array().unwrap().len();
+    assert_eq!(count(), 3);
+    world.ok(&["forget", "--keep-last", "2"]);
+    assert_eq!(count(), 2);
+    world.ok(&["forget", "latest"]);
+    assert_eq!(count(), 1);
+}
+
+#[test]
+fn copies_are_made_once_and_hold_the_same() {
+    let world = World::new();
+    std::fs::write(world.path("src/one"), "first").unwrap();
+    world.backup();
+    std::fs::write(world.path("src/sub/two"), vec![7; 2_000_000]).unwrap();
+    world.backup();
+    let second = world.path("second");
+    let second = second.to_str().unwrap();
+    world.ok(&["init", "-q", "-r", second]);
+    assert_eq!(world.json(&["copy", "--to-vault", second, "--dry-run"]).len(), 2);
+    let copied = world.json(&["copy", "--to-vault", second]);
+    assert_eq!(copied.len(), 2, "{copied:?}");
+    assert!(world.json(&["copy", "--to-vault", second]).is_empty());
+    let file = format!("latest:{}/sub/two", world.src());
+    assert!(world.ok(&["dump", &file, "-r", second]).bytes().eq(std::iter::repeat_n(7, 2_000_000)));
+    let one = format!("latest~1:{}/one", world.src());
+    assert_eq!(world.ok(&["dump", &one, "-r", second]), "first");
+    assert!(
+        world
+            .fails(&["copy", "--to-vault", world.path("vault").to_str().unwrap()], 2)
+            .contains("same dataset")
+    );
+}
+
+#[test]
+fn changed_bytes_are_an_integrity_violation() {
+    let world = World::new();
+    std::fs::write(world.path("src/one"), "first").unwrap();
+    world.backup();
+    let mut waiting = vec![world.path("vault/datasets")];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.to_str().unwrap().contains("/packs/") {
+            spoil(&path);
+        }
+    }
+    assert!(world.fails(&["ls", "-R", "latest"], 4).contains("SR-0501"));
+}
+
+fn spoil(path: &Path) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes.iter_mut().for_each(|byte| *byte ^= 1);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_backup_stops_on_request() {
+    let world = World::new();
+    let mut child =
+        world.command(&["backup", "--stdin"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The session's marker shows that it is under way, and so that it listens.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let running = || -> bool {
+        let datasets = std::fs::read_dir(world.path("vault/datasets")).unwrap();
+        datasets.flatten().any(|dataset| {
+            std::fs::read_dir(dataset.path().join("sessions"))
+                .is_ok_and(|mut sessions| sessions.next().is_some())
+        })
+    };
+    while !running() {
+        assert!(Instant::now() < deadline, "the backup did not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(world.json(&["snapshots"]), [Value::Array(Vec::new())]);
+    assert!(!running(), "the marker is gone");
+}
+
+#[test]
+fn datasets_are_added_and_listed() {
+    let world = World::new();
+    world.ok(&["dataset", "add", "laptops", "--write-policy", "any(write, read)"]);
+    assert!(world.fails(&["dataset", "add", "laptops"], 1).contains("SR-0308"));
+    assert!(world.fails(&["dataset", "add", "UP"], 2).contains("cannot name a dataset"));
+    let list = world.json(&["dataset", "list"]);
+    assert_eq!(list[1]["write_policy"], "any(write, read)");
+    world.ok(&["backup", &world.src(), "--dataset", "laptops", "-q"]);
+    assert_eq!(world.json(&["snapshots"]), [Value::Array(Vec::new())]);
+}
+
+#[test]
+fn a_mounted_snapshot_reads_like_the_files() {
+    if !Path::new("/dev/fuse").exists() || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    let big: Vec<u8> = (0..500_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    std::fs::write(world.path("src/sub/big"), &big).unwrap();
+    world.backup();
+    let mount = world.path("mnt");
+    std::fs::create_dir(&mount).unwrap();
+    let mut child = world.command(&["mount", mount.to_str().unwrap()]).stderr(Stdio::null()).spawn().unwrap();
+    let file = mount.join("snapshots/latest").join(world.src().trim_start_matches('/')).join("sub/big");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !file.exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let read = std::fs::read(&file);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(read.unwrap() == big);
+    assert!(!file.exists(), "it is unmounted");
+}

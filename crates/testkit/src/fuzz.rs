@@ -1,0 +1,238 @@
+//! Entry points for fuzzing: each takes any bytes and must neither panic nor hang. The targets of `fuzz/`
+//! (coverage-guided, for long runs) and the smoke run of CI call the same functions.
+
+use crate::vault::TestVault;
+use std::sync::Arc;
+use strongroom_format::{
+    DatasetId, Secret32, SystemEntropy, VaultId,
+    epoch::Epoch,
+    group::{Encoding, GroupChunk, GroupOpener, Owner, group_key},
+    ids::ChunkId,
+    keyring::{Keyring, VaultDocument, WrappedKey},
+    keys::{ChunkKind, WriteKeys},
+    names,
+    pack::{self, KeyRecord, PackBuilder, PackDirectory},
+    segment,
+    snapshot::{Snapshot, unescape_path},
+    tree::{self, RefsNode},
+};
+use strongroom_vault::{fs::Filter, store::Memory};
+
+/// A target: its name, and what it does with some bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("epoch", epoch),
+    ("filter", filter),
+    ("group", group),
+    ("keyring", keyring),
+    ("meta_page", meta_page),
+    ("names", object_names),
+    ("pack", whole_pack),
+    ("pack_directory", pack_directory),
+    ("policy", policy),
+    ("refs_node", refs_node),
+    ("sealed_documents", sealed_documents),
+    ("snapshot_json", snapshot_json),
+    ("wrapped_key", wrapped_key),
+];
+
+fn owner() -> Owner {
+    Owner { vault: VaultId([1; 16]), dataset: DatasetId([2; 16]) }
+}
+
+fn keys() -> WriteKeys {
+    WriteKeys::new(&Secret32::new([3; 32]))
+}
+
+/// An epoch's document.
+pub fn epoch(bytes: &[u8]) {
+    if let Ok(epoch) = Epoch::decode(bytes, &owner()) {
+        let _ = epoch.verify(bytes, &keys(), 1, 0);
+    }
+}
+
+/// A vault's document and its keyring.
+pub fn keyring(bytes: &[u8]) {
+    let _ = VaultDocument::decode(bytes);
+    let _ = Keyring::decode(bytes, &owner().vault);
+}
+
+/// A pack, from its header and trailer.
+pub fn whole_pack(bytes: &[u8]) {
+    let _ = pack::read_header(bytes);
+    let _ = pack::open_pack_directory(&keys(), &owner(), bytes);
+}
+
+/// A pack directory; what decodes encodes to something that decodes to the same.
+///
+/// # Panics
+/// Where it does not.
+pub fn pack_directory(bytes: &[u8]) {
+    if let Ok(directory) = PackDirectory::decode(bytes) {
+        assert_eq!(PackDirectory::decode(&directory.encode()), Ok(directory));
+    }
+}
+
+/// A refs node; what decodes encodes to the same bytes.
+///
+/// # Panics
+/// Where it does not.
+pub fn refs_node(bytes: &[u8]) {
+    if let Ok(node) = RefsNode::decode(bytes) {
+        assert_eq!(node.encode(), bytes, "the encoding of a refs node is canonical");
+    }
+}
+
+/// A meta page; every name in it is one that may be restored.
+///
+/// # Panics
+/// Where it is not.
+pub fn meta_page(bytes: &[u8]) {
+    for entry in tree::decode_meta_page(bytes).into_iter().flatten() {
+        assert!(tree::valid_name(&entry.name));
+    }
+}
+
+/// A group whose encoded content is the input, sealed properly: what a hostile writer can do.
+pub fn group(bytes: &[u8]) {
+    let Some((len, encoded)) = bytes.split_first_chunk::<3>() else { return };
+    let raw_len = u32::from_le_bytes([len[0], len[1], len[2], 0]);
+    let secret = Secret32::new([4; 32]);
+    let record = KeyRecord::Write { salt: [5; 32] };
+    let mut pack = PackBuilder::new(owner(), ChunkKind::Refs, record, &secret, Vec::new());
+    pack.seal_group(Encoding::Zstd, encoded, vec![GroupChunk { id: ChunkId([0; 32]), len: raw_len }]);
+    let finished = pack.finish(&keys(), &mut SystemEntropy);
+    let span = finished.directory.groups[0].span;
+    let start = span.offset as usize;
+    let mut stored = finished.bytes[start..start + span.stored_len as usize].to_vec();
+    let mut raw = Vec::new();
+    let key = group_key(&secret, &[5; 32]);
+    let _ = GroupOpener::new().open(&key, &owner(), ChunkKind::Refs, &span, &mut stored, &mut raw);
+}
+
+/// Objects under the write key, from their frames.
+pub fn sealed_documents(bytes: &[u8]) {
+    let _ = Snapshot::open(bytes, &owner(), &keys());
+    let _ = segment::open(bytes, &owner(), &keys());
+    let _ = strongroom_format::control::Condemnation::open(bytes, &owner(), &keys());
+    let _ = strongroom_format::control::SessionMarker::open(bytes, &owner(), &keys());
+}
+
+/// The document inside a snapshot.
+pub fn snapshot_json(bytes: &[u8]) {
+    let _ = serde_json::from_slice::<Snapshot>(bytes);
+}
+
+/// A wrapped key.
+pub fn wrapped_key(bytes: &[u8]) {
+    if let Ok(wrapped) = serde_json::from_slice::<WrappedKey>(bytes) {
+        let _ = wrapped.check("wrapped key");
+    }
+}
+
+/// A policy on the command line.
+///
+/// # Panics
+/// Where a parsed policy prints as something else.
+pub fn policy(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(tree) = strongroom_custody::policy::parse(text) {
+        assert_eq!(strongroom_custody::policy::parse(&tree.to_string()), Ok(tree));
+    }
+}
+
+/// Names of objects, and escaped paths.
+pub fn object_names(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = (names::hash_of(text), names::parse_epoch(text), names::parse_session(text));
+    let _ = (names::parse_snapshot(text), unescape_path(text));
+}
+
+/// Exclude patterns against paths: both halves of the input.
+pub fn filter(bytes: &[u8]) {
+    let (pattern, path) = bytes.split_at(bytes.len() / 2);
+    let built = Filter::builder().exclude(pattern).include(path).build();
+    if let Ok(filter) = built {
+        let path = [b"/", path].concat();
+        let _ = (filter.decide(&path), filter.child_may_match(&path));
+    }
+}
+
+/// Inputs to start from: the objects of a real vault, and texts of each grammar.
+///
+/// # Panics
+/// Where the vault cannot be made.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let store = Arc::new(Memory::new());
+    let vault = TestVault::create(Arc::clone(&store) as _);
+    let source = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(source.path().join("file"), vec![7; 10_000]).expect("a file");
+    vault.backup(source.path()).expect("a backup");
+    let mut seeds: Vec<Vec<u8>> = store.contents().into_values().map(Into::into).collect();
+    let node = RefsNode::Page {
+        meta: ChunkId([1; 32]),
+        directories: vec![ChunkId([2; 32])],
+        lists: Vec::new(),
+        chunks: vec![ChunkId([3; 32]); 3],
+    };
+    seeds.push(node.encode());
+    let (_, snapshot) = vault.snapshots().expect("snapshots").remove(0);
+    seeds.push(serde_json::to_vec(&snapshot).expect("JSON"));
+    seeds.push(serde_json::to_vec(&vault.vault.keyring().signing).expect("JSON"));
+    seeds
+        .extend(["any(a, b, any(c, d))", "**/*.[ch]", "!/a/**/b?", "00000001-ff", "%2F%00x"].map(Into::into));
+    seeds
+}
+
+/// Makes new inputs from old ones, the same ones for the same seed.
+#[derive(Debug)]
+pub struct Mutator(u64);
+
+impl Mutator {
+    /// A mutator; `seed` must not be 0.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed.max(1))
+    }
+
+    /// A number below `end`, by xorshift64*.
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end.max(1)
+    }
+
+    /// A changed copy of one of `corpus`.
+    pub fn next(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+        let mut input = corpus.get(self.below(corpus.len())).cloned().unwrap_or_default();
+        input.truncate(1 << 14);
+        for _ in 0..=self.below(4) {
+            let at = self.below(input.len() + 1);
+            match self.below(6) {
+                0 => input.truncate(at),
+                1 => input.insert(at, self.below(256) as u8),
+                2 => {
+                    let other = corpus.get(self.below(corpus.len())).map_or(&[][..], Vec::as_slice);
+                    let from = self.below(other.len());
+                    let len = self.below(64).min(other.len() - from);
+                    input.splice(at..at, other[from..from + len].iter().copied());
+                }
+                3 => {
+                    let value = [0, 1, 0x7f, 0x80, 0xff][self.below(5)];
+                    let end = (at + self.below(8) + 1).min(input.len());
+                    input[at.min(end)..end].fill(value);
+                }
+                _ => {
+                    if let Some(byte) = input.get_mut(at) {
+                        *byte ^= 1 << self.below(8);
+                    }
+                }
+            }
+        }
+        input
+    }
+}
