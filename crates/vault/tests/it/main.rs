@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod file_system;
 mod hostile_tree;
 mod round_trip;
 mod store;
