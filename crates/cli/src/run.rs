@@ -58,6 +58,7 @@ fn usage(error: &clap::Error, env: &Env) -> ExitCode {
 }
 
 fn run(cli: Cli, env: Env, early_color: bool) -> ExitCode {
+    strongroom_vault::fs::raise_descriptor_limit();
     let settings = match Settings::load(&cli.global, &env) {
         Ok(settings) => settings,
         Err(error) => {

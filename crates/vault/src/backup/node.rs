@@ -49,6 +49,8 @@ pub(super) struct Item {
 pub(super) struct Node {
     /// The directory that it is an entry of, and at which place.
     pub(super) parent: Option<(Arc<Node>, usize)>,
+    /// How many directories are above it.
+    pub(super) depth: usize,
     pub(super) path: Vec<u8>,
     pub(super) place: Fingerprint,
     pub(super) selection: Selection,
@@ -69,6 +71,7 @@ impl Node {
         device: Option<u64>,
     ) -> Self {
         Self {
+            depth: parent.as_ref().map_or(0, |(parent, _)| parent.depth + 1),
             parent,
             path,
             place,
@@ -93,5 +96,15 @@ impl Node {
     /// One piece of work is done; true where it was the last.
     pub(super) fn done(&self) -> bool {
         self.pending.fetch_sub(1, AcqRel) == 1
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // One after the other: as each other's fields, deep trees would be dropped on a deep stack.
+        let mut parent = self.parent.take();
+        while let Some(mut last) = parent.take().and_then(|(parent, _)| Arc::into_inner(parent)) {
+            parent = last.parent.take();
+        }
     }
 }

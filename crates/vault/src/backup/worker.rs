@@ -26,6 +26,7 @@ use std::{
 use strongroom_format::{
     ChunkId, RefsId,
     keys::ChunkKind,
+    limits::TREE_DEPTH_MAX,
     tree::{self, EntryKind},
 };
 
@@ -139,8 +140,17 @@ impl<'a> Worker<'a> {
             Selection::All => dir.list(&mut self.listing)?,
             Selection::Only(wanted) => {
                 let mut listing = Listing::default();
-                for name in wanted.keys() {
-                    match dir.stat_child(name) {
+                for (name, below) in wanted {
+                    let mut stat = dir.stat_child(name);
+                    // A link on the way to a target stands for the directory that it leads to.
+                    if matches!(&stat, Ok(stat) if stat.kind == FileKind::Symlink)
+                        && matches!(below, Selection::Only(_))
+                    {
+                        let path = join(&node.path, name);
+                        let led_to = Dir::open_path(Path::new(std::ffi::OsStr::from_bytes(&path)));
+                        stat = led_to.and_then(|dir| dir.stat());
+                    }
+                    match stat {
                         Ok(stat) => listing.entries.push(Listed { name: name.clone(), stat }),
                         Err(error) => listing.failed.push((name.clone(), error)),
                     }
@@ -180,6 +190,11 @@ impl<'a> Worker<'a> {
             let nth = items.len();
             let fingerprint = self.run.fingerprinter.entry(&listed);
             let slot = match listed.stat.kind {
+                FileKind::Directory if node.depth >= TREE_DEPTH_MAX => {
+                    let why = io::Error::other("it is nested more deeply than a snapshot can hold");
+                    self.run.problem(Problem::new(&path, "read directory", why));
+                    Slot::Dropped
+                }
                 FileKind::Directory => {
                     self.run.stats.directories.fetch_add(1, Relaxed);
                     directories.push(self.child(node, nth, path, &listed));
@@ -449,30 +464,39 @@ impl<'a> Worker<'a> {
     }
 
     /// One piece of a directory's work is done; where it was the last, the directory is stored, and that is
-    /// one piece of its parent's.
+    /// one piece of its parent's. Not recursive: trees may be deeper than stacks.
     pub(super) fn done(&mut self, node: &Arc<Node>) -> Result<()> {
-        if !node.done() {
-            return Ok(());
+        let mut node = Arc::clone(node);
+        while node.done() {
+            let refs = self.store_directory(&node)?;
+            match self.tell_parent(&node, Slot::Directory(refs)) {
+                Some(parent) => node = parent,
+                None => break,
+            }
         }
-        let refs = self.store_directory(node)?;
-        self.settle(node, Slot::Directory(refs))
+        Ok(())
     }
 
     /// Tells a directory's parent what has become of it.
     fn settle(&mut self, node: &Arc<Node>, slot: Slot) -> Result<()> {
+        self.tell_parent(node, slot).map_or(Ok(()), |parent| self.done(&parent))
+    }
+
+    /// Enters what has become of a directory, and returns the parent, which has one piece of work less.
+    fn tell_parent(&mut self, node: &Node, slot: Slot) -> Option<Arc<Node>> {
         match &node.parent {
             None => {
                 if let Slot::Directory(refs) = slot {
                     *self.run.root.lock().unwrap_or_else(PoisonError::into_inner) = Some(refs);
                 }
                 self.run.queue.close();
-                Ok(())
+                None
             }
             Some((parent, nth)) => {
                 if let Some(item) = parent.items().get_mut(*nth) {
                     item.slot = slot;
                 }
-                self.done(parent)
+                Some(Arc::clone(parent))
             }
         }
     }

@@ -14,6 +14,7 @@
 //! opened (devices, pipes) are reached through `/proc/self/fd`.
 
 mod attributes;
+mod descriptors;
 mod file;
 mod filter;
 mod glob;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use self::{
     attributes::Ownership,
+    descriptors::{descriptor_limit, raise_descriptor_limit},
     file::OpenFile,
     filter::{Crossing, Decision, Filter, FilterBuilder, FilterError, parse_size},
     marker::{Marker, MarkerError},

@@ -76,17 +76,20 @@ pub(super) struct Batch {
     pub(super) finished: Vec<Arc<Folder>>,
 }
 
-/// Limits of a batch: pieces bound its memory, files and directories its open descriptors.
+/// Limits of a batch: pieces bound its memory, files and directories its open descriptors, of which either may
+/// have a quarter of what the process may have.
 const PIECES_MAX: usize = 128 << 10;
 const FILES_MAX: usize = 16 << 10;
 const FOLDERS_MAX: usize = 2 << 10;
+const DESCRIPTORS_PART: usize = 4;
 
 impl Batch {
     /// Whether it should be written now.
-    pub(super) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self, descriptors: usize) -> bool {
+        let part = descriptors / DESCRIPTORS_PART;
         self.pieces.len() >= PIECES_MAX
-            || self.files.len() >= FILES_MAX
-            || self.finished.len() + self.links.len() >= FOLDERS_MAX
+            || self.files.len() >= FILES_MAX.min(part)
+            || self.finished.len() + self.links.len() >= FOLDERS_MAX.min(part)
     }
 
     /// Adds a file whose chunks lie at these locations.

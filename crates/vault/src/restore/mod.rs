@@ -7,7 +7,7 @@ mod batch;
 
 use crate::{
     error::{Result, VaultError},
-    fs::{Decision, Filter, MadeDir, Outcome, Overwrite, Problem, TargetDir},
+    fs::{Decision, Filter, MadeDir, Outcome, Overwrite, Problem, TargetDir, descriptor_limit},
     groups::GroupReader,
     index::{Index, Location},
     monitor::Monitor,
@@ -125,8 +125,13 @@ pub fn run(
         stats: Stats::default(),
         lost: AtomicBool::new(false),
     };
-    let mut walk =
-        Walk { restore: &restore, index: reader.index(), batch: Batch::default(), links: HashMap::new() };
+    let mut walk = Walk {
+        restore: &restore,
+        index: reader.index(),
+        batch: Batch::default(),
+        descriptors: descriptor_limit(),
+        links: HashMap::new(),
+    };
     let top =
         restore.root.as_ref().map(|dir| Arc::new(Folder { dir: dir.clone(), path: Vec::new(), entry: None }));
     on_deep_stack(|| {
@@ -162,6 +167,8 @@ struct Walk<'a> {
     restore: &'a Restore<'a>,
     index: Arc<Index>,
     batch: Batch,
+    /// How many files the process may have open.
+    descriptors: usize,
     /// First names of files that have several.
     links: HashMap<LinkId, Vec<u8>>,
 }
@@ -222,7 +229,7 @@ impl Walk<'_> {
                 EntryRefs::None => restore.make_node(&entry, folder, &entry_path),
                 EntryRefs::Chunks(_) | EntryRefs::Lists(_) => self.file(entry, &entry_path, folder)?,
             }
-            if self.batch.is_full() {
+            if self.batch.is_full(self.descriptors) {
                 self.flush()?;
             }
         }

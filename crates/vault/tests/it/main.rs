@@ -7,6 +7,7 @@ mod check_support;
 mod crash;
 mod damage;
 mod faults;
+mod file_system;
 mod hostile_tree;
 mod prune;
 mod prune_model;
