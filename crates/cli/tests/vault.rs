@@ -272,6 +272,8 @@ fn a_backup_stops_on_request() {
     let world = World::new();
     let mut child =
         world.command(&["backup", "--stdin"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Waiting for the child would close its input, and an input that ends is a backup that is done.
+    let input = child.stdin.take();
     // The session's marker shows that it is under way, and so that it listens.
     let deadline = Instant::now() + Duration::from_secs(60);
     let running = || -> bool {
@@ -288,6 +290,7 @@ fn a_backup_stops_on_request() {
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(input);
     assert_eq!(world.json(&["snapshots"]), [Value::Array(Vec::new())]);
     assert!(!running(), "the marker is gone");
 }
