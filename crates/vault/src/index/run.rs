@@ -361,8 +361,7 @@ impl Run {
                 Ok(Pack { hash, len, kind, first_group, groups, keys_offset })
             })
             .collect::<Result<Vec<Pack>, IndexError>>()?;
-        let keys_at = packs.iter().map(|pack| pack.keys_offset);
-        if !keys_at.clone().is_sorted() || keys_at.last().is_some_and(|at| at > file_len - layout.keys) {
+        if !packs.is_sorted_by_key(|pack| pack.keys_offset) || packs.last().is_some_and(|last| last.keys_offset > file_len - layout.keys) {
             return Err(IndexError::Run);
         }
         Ok(Self {

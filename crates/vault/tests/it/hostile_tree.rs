@@ -285,7 +285,7 @@ fn references_to_the_wrong_kind_of_node_are_damage() {
     for (what, make) in cases {
         let ground = Ground::new();
         let forge = Forge::new();
-        let root = forge.store(|packer| make(packer));
+        let root = forge.store(make);
         let (result, problems) = forge.restore(root, &ground.target());
         match result {
             Ok(summary) => assert!(summary.lost && !problems.is_empty(), "{what}: {problems:?}"),

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
+mod concurrent;
 mod crash;
 mod damage;
 mod faults;
 mod file_system;
 mod hostile_tree;
 mod round_trip;
+mod stolen_host;
 mod store;
 mod support;
+mod wrong_key;
