@@ -1,7 +1,7 @@
 //! A vault with `file` keyholders over any store, and the shortest ways to use it.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 use strongroom_custody::{CountingObserver, Custody, Reason, ReasonCode, Secrets, holders};
@@ -35,7 +35,7 @@ pub struct TestVault {
     pub observer: Arc<CountingObserver>,
     /// Local caches.
     pub cache: TempDir,
-    _keys: TempDir,
+    keys: TempDir,
 }
 
 /// A small layout, so that little content makes several chunks and packs.
@@ -79,7 +79,13 @@ impl TestVault {
         };
         let reason = Reason::new(ReasonCode::Admin);
         let vault = runtime.block_on(Vault::create(store, new, &custody, &reason)).expect("a vault");
-        Self { runtime, vault, custody, observer, cache: TempDir::new().expect("a cache"), _keys: keys }
+        Self { runtime, vault, custody, observer, cache: TempDir::new().expect("a cache"), keys }
+    }
+
+    /// The key file of a keyholder: `read` or `write`.
+    #[must_use]
+    pub fn key_file(&self, label: &str) -> PathBuf {
+        self.keys.path().join(format!("{label}.key"))
     }
 
     /// The same vault seen through another store, as another process would.

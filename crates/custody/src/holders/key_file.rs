@@ -103,9 +103,12 @@ pub fn read(path: &Path) -> Result<Secret32, HolderError> {
         }
         Err(error) => return Err(failed(error)),
     };
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(HolderError::Malformed(format!("`{shown}` is a folder, not a key file")));
+    }
     #[cfg(unix)]
     {
-        let metadata = file.metadata().map_err(failed)?;
         let mode = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o7777;
         if mode & 0o077 != 0 {
             return Err(HolderError::Exposed { path: path.to_owned(), mode });

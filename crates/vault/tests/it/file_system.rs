@@ -45,11 +45,21 @@ struct Trip {
 
 impl Trip {
     fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// In memory where that is possible: for very many files.
+    fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        Self::below(if tempfile::tempdir_in(memory).is_ok() { memory } else { Path::new("/tmp") })
+    }
+
+    fn below(folder: &Path) -> Self {
         let test = TestVault::create(Arc::new(Memory::new()));
-        let source = tempfile::tempdir().unwrap();
+        let source = tempfile::tempdir_in(folder).unwrap();
         let root = source.path().join("data");
         fs::create_dir(&root).unwrap();
-        Self { test, _source: source, root, target: tempfile::tempdir().unwrap() }
+        Self { test, _source: source, root, target: tempfile::tempdir_in(folder).unwrap() }
     }
 
     fn out(&self) -> PathBuf {
@@ -184,7 +194,7 @@ fn paths_longer_than_any_system_call_takes_come_back() {
 
 #[test]
 fn thousands_of_levels_come_back() {
-    let trip = Trip::new();
+    let trip = Trip::in_memory();
     make_deep(&trip.root, "d", 5000);
     trip.go();
     assert_eq!(read_deep(&trip.out(), "d", 5000), "deep");
@@ -194,7 +204,7 @@ fn thousands_of_levels_come_back() {
 
 #[test]
 fn levels_beyond_the_limit_are_a_problem_of_a_backup_that_can_be_restored() {
-    let trip = Trip::new();
+    let trip = Trip::in_memory();
     let levels = strongroom_format::limits::TREE_DEPTH_MAX + 20;
     make_deep(&trip.root, "d", levels);
     fs::write(trip.root.join("z"), b"beside").unwrap();
@@ -226,7 +236,7 @@ fn few_open_files_are_enough() {
 #[test]
 #[ignore = "run by few_open_files_are_enough"]
 fn child_with_few_open_files() {
-    let trip = Trip::new();
+    let trip = Trip::in_memory();
     for nth in 0..600 {
         let folder = trip.root.join(format!("wide/{nth}/a/b"));
         fs::create_dir_all(&folder).unwrap();
@@ -421,7 +431,7 @@ fn sparse_files_keep_their_holes_and_their_bytes() {
 
 #[test]
 fn a_directory_of_very_many_entries_comes_back() {
-    let trip = Trip::new();
+    let trip = Trip::in_memory();
     for nth in 0..100_000u32 {
         File::create(trip.root.join(format!("entry-{nth}"))).unwrap();
     }

@@ -4,6 +4,7 @@
 
 mod check;
 mod check_support;
+mod concurrent;
 mod crash;
 mod damage;
 mod faults;
@@ -14,5 +15,7 @@ mod prune_model;
 mod repair;
 mod round_trip;
 mod snapshots;
+mod stolen_host;
 mod store;
 mod support;
+mod wrong_key;
