@@ -144,7 +144,10 @@ proptest! {
                     session.end();
                     assert_holds(&fixture, &model);
                 }
-                Step::LoseCache => std::fs::remove_dir_all(fixture.vault.cache.path()).unwrap(),
+                Step::LoseCache => {
+                    // Where it was lost before and nothing has made it again, there is nothing to lose.
+                    let _ = std::fs::remove_dir_all(fixture.vault.cache.path());
+                }
             }
         }
         assert_holds(&fixture, &model);
