@@ -255,7 +255,7 @@ impl Custody {
         for label in policy.leaves() {
             match self.usable(label, Operation::Wrap) {
                 Ok(holder) => holders.push(holder),
-                Err(failure) => failures.push(failure),
+                Err(failure) => failures.push(*failure),
             }
         }
         if !failures.is_empty() {
@@ -292,7 +292,7 @@ impl Custody {
         for wrap in &wrapped.wraps {
             match self.usable(&wrap.holder, Operation::Unwrap) {
                 Ok(holder) => candidates.push((holder, wrap.blob.as_slice())),
-                Err(failure) => failures.push(failure),
+                Err(failure) => failures.push(*failure),
             }
         }
         candidates.sort_by_key(|(holder, _)| holder.effort());
@@ -340,12 +340,16 @@ impl Custody {
         self.observer.before(&key_use).await.map_err(unrecorded)?;
         let started = Instant::now();
         let result = match work {
-            Work::Unwrap(blob) => holder.unwrap(context, blob).await.map(Product::Key),
-            Work::Wrap(key) => holder.wrap(context, key).await.map(Product::Wrapped),
+            Work::Unwrap(blob) => holder.unwrap(context, blob).await.map(|reply| reply.map(Product::Key)),
+            Work::Wrap(key) => holder.wrap(context, key).await.map(|reply| reply.map(Product::Wrapped)),
         };
-        let outcome = Outcome { duration: started.elapsed(), failure: result.as_ref().err() };
+        let request_id = match &result {
+            Ok(reply) => reply.request_id.as_deref(),
+            Err(error) => error.request_id(),
+        };
+        let outcome = Outcome { duration: started.elapsed(), request_id, failure: result.as_ref().err() };
         self.observer.after(&key_use, &outcome).await.map_err(unrecorded)?;
-        Ok(result)
+        Ok(result.map(|reply| reply.value))
     }
 
     /// [`Custody::key_use`], again where the keyholder cannot be reached.
@@ -360,7 +364,8 @@ impl Custody {
         let mut attempt = 1;
         loop {
             let result = self.key_use(work, holder, context, reason, attempt).await?;
-            if attempt >= self.retry.attempts || !matches!(result, Err(HolderError::Unreachable(_))) {
+            let passing = result.as_ref().is_err_and(HolderError::is_passing);
+            if attempt >= self.retry.attempts || !passing {
                 return Ok(result);
             }
             tokio::time::sleep(pause).await;
@@ -370,24 +375,24 @@ impl Custody {
     }
 
     /// The keyholder, where this machine has what it needs.
-    fn usable(&self, label: &str, operation: Operation) -> Result<&Arc<dyn Keyholder>, Failure> {
+    fn usable(&self, label: &str, operation: Operation) -> Result<&Arc<dyn Keyholder>, Box<Failure>> {
         match self.slots.get(label) {
             Some(Slot::Usable(holder)) => match holder.ready(operation) {
                 Ok(()) => Ok(holder),
-                Err(error) => Err(failure(&**holder, error)),
+                Err(error) => Err(Box::new(failure(&**holder, error))),
             },
             Some(Slot::Unusable(spec)) => {
                 let error = match holders::build(label, spec, &self.secrets) {
                     Err(error) => error,
                     Ok(_) => HolderError::Unreachable("it could not be set up before".into()),
                 };
-                Err(Failure { holder: label.to_owned(), kind: spec.kind.clone(), error })
+                Err(Box::new(Failure { holder: label.to_owned(), kind: spec.kind.clone(), error }))
             }
-            None => Err(Failure {
+            None => Err(Box::new(Failure {
                 holder: label.to_owned(),
                 kind: "unknown".into(),
                 error: HolderError::Malformed("the keyring does not know it".into()),
-            }),
+            })),
         }
     }
 }

@@ -20,7 +20,9 @@ pub mod reason;
 pub mod secrets;
 
 pub use custody::{Custody, CustodyError, Failure, Product, Retry, Work};
-pub use holder::{Effort, HolderError, Keyholder, Operation};
+pub use holder::{
+    Answer, Effort, HolderError, HolderState, Keyholder, Operation, Reply, Switch, SwitchError,
+};
 pub use observer::{CountingObserver, KeyUse, Observer, Outcome, Refusal, Unobserved};
 pub use policy::PolicyError;
 pub use reason::{Reason, ReasonCode};

@@ -35,6 +35,8 @@ pub struct KeyUse {
 pub struct Outcome<'a> {
     /// How long the call took.
     pub duration: Duration,
+    /// The provider's id of the request, where there is one.
+    pub request_id: Option<&'a str>,
     /// The failure, if it was one.
     pub failure: Option<&'a HolderError>,
 }

@@ -4,6 +4,7 @@
 //! the same function runs on the fakes and on the real services.
 
 pub mod fuzz;
+pub mod holder;
 pub mod services;
 pub mod store;
 pub mod vault;

@@ -11,7 +11,7 @@ use super::{
     known_parameters,
 };
 use crate::{
-    holder::{Effort, HolderError, Keyholder, Operation},
+    holder::{Effort, HolderError, Keyholder, Operation, Reply},
     secrets::{Prompts, Secrets},
 };
 use async_trait::async_trait;
@@ -247,7 +247,7 @@ fn encrypt_error(error: age::EncryptError) -> HolderError {
     match error {
         age::EncryptError::Io(error) => HolderError::io("an age plugin failed", error),
         age::EncryptError::MissingPlugin { binary_name } => missing_plugin(&binary_name),
-        age::EncryptError::Plugin(_) => HolderError::Denied(one_line(&error)),
+        age::EncryptError::Plugin(_) => HolderError::Denied(one_line(&error).into()),
         other => HolderError::Malformed(one_line(&other)),
     }
 }
@@ -259,7 +259,7 @@ fn decrypt_error(error: age::DecryptError) -> HolderError {
         }
         age::DecryptError::Io(error) => HolderError::io("an age plugin failed", error),
         age::DecryptError::MissingPlugin { binary_name } => missing_plugin(&binary_name),
-        age::DecryptError::Plugin(_) => HolderError::Denied(one_line(&error)),
+        age::DecryptError::Plugin(_) => HolderError::Denied(one_line(&error).into()),
         age::DecryptError::UnknownFormat => {
             HolderError::Malformed("the wrapped key is an age file of an unknown version".into())
         }
@@ -306,15 +306,15 @@ impl Keyholder for AgeKeyholder {
         }
     }
 
-    async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Vec<u8>, HolderError> {
+    async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Reply<Vec<u8>>, HolderError> {
         let mut plain = Zeroizing::new([0; PLAIN_LEN]);
         plain[..32].copy_from_slice(blake3::hash(&context.canonical()).as_bytes());
         plain[32..].copy_from_slice(key.expose());
         let this = self.clone();
-        blocking(move || this.seal(&plain)).await
+        blocking(move || this.seal(&plain)).await.map(Reply::local)
     }
 
-    async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Secret32, HolderError> {
+    async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Reply<Secret32>, HolderError> {
         if blob.len() > WRAP_MAX {
             return Err(HolderError::Malformed("the wrapped key is too large".into()));
         }
@@ -329,6 +329,6 @@ impl Keyholder for AgeKeyholder {
         if hash != blake3::hash(&context.canonical()).as_bytes() {
             return Err(HolderError::WrongContext);
         }
-        Secret32::from_slice(key).ok_or(HolderError::Tampered)
+        Secret32::from_slice(key).map(Reply::local).ok_or(HolderError::Tampered)
     }
 }

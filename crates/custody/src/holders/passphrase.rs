@@ -7,7 +7,7 @@
 
 use super::{blocking, known_parameters, number, sealed, text};
 use crate::{
-    holder::{Effort, HolderError, Keyholder, Operation},
+    holder::{Effort, HolderError, Keyholder, Operation, Reply},
     secrets::{PassphraseSource, Secrets},
 };
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -211,14 +211,14 @@ impl Keyholder for PassphraseKeyholder {
         }
     }
 
-    async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Vec<u8>, HolderError> {
-        Ok(sealed::seal(&self.public_key, KIND, context, key))
+    async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Reply<Vec<u8>>, HolderError> {
+        Ok(Reply::local(sealed::seal(&self.public_key, KIND, context, key)))
     }
 
-    async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Secret32, HolderError> {
+    async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Reply<Secret32>, HolderError> {
         let sealed = sealed::parse(blob)?;
         let this = self.clone();
         let key = blocking(move || this.key()).await?;
-        sealed::open(&key, KIND, context, sealed)
+        sealed::open(&key, KIND, context, sealed).map(Reply::local)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 use strongroom_custody::{
     CountingObserver, Custody, CustodyError, Effort, HolderError, KeyUse, Keyholder, Observer, Operation,
-    Outcome, PolicyError, Reason, ReasonCode, Refusal, Retry, Secrets,
+    Outcome, PolicyError, Reason, ReasonCode, Refusal, Reply, Retry, Secrets,
     holders::{age, file, passphrase},
     policy,
 };
@@ -66,14 +66,14 @@ impl Keyholder for Fake {
         Ok(())
     }
 
-    async fn wrap(&self, _: &Context, key: &Secret32) -> Result<Vec<u8>, HolderError> {
+    async fn wrap(&self, _: &Context, key: &Secret32) -> Result<Reply<Vec<u8>>, HolderError> {
         self.outcome()?;
-        Ok(key.expose().to_vec())
+        Ok(Reply::local(key.expose().to_vec()))
     }
 
-    async fn unwrap(&self, _: &Context, blob: &[u8]) -> Result<Secret32, HolderError> {
+    async fn unwrap(&self, _: &Context, blob: &[u8]) -> Result<Reply<Secret32>, HolderError> {
         self.outcome()?;
-        Ok(Secret32::from_slice(blob).unwrap())
+        Ok(Reply::local(Secret32::from_slice(blob).unwrap()))
     }
 }
 

@@ -41,8 +41,8 @@ async fn conformance(spec: &KeyholderSpec, secrets: &Secrets, step: usize) {
     let writer = holder(spec, &Secrets::none());
     writer.ready(Operation::Wrap).unwrap();
     assert!(matches!(writer.ready(Operation::Unwrap), Err(HolderError::NoSecret(_))));
-    let blob = writer.wrap(&context(), &key()).await.unwrap();
-    assert_ne!(blob, writer.wrap(&context(), &key()).await.unwrap(), "wraps are randomised");
+    let blob = writer.wrap(&context(), &key()).await.unwrap().value;
+    assert_ne!(blob, writer.wrap(&context(), &key()).await.unwrap().value, "wraps are randomised");
     let error = writer.unwrap(&context(), &blob).await.unwrap_err();
     assert!(matches!(error, HolderError::NoSecret(_)), "{error:?}");
 
@@ -50,7 +50,7 @@ async fn conformance(spec: &KeyholderSpec, secrets: &Secrets, step: usize) {
     holder.ready(Operation::Wrap).unwrap();
     holder.ready(Operation::Unwrap).unwrap();
     assert!(!blob.windows(32).any(|window| window == key().expose()));
-    assert_eq!(holder.unwrap(&context(), &blob).await.unwrap().expose(), key().expose());
+    assert_eq!(holder.unwrap(&context(), &blob).await.unwrap().value.expose(), key().expose());
     for other in other_contexts() {
         let error = holder.unwrap(&other, &blob).await.unwrap_err();
         assert!(matches!(error, HolderError::Tampered | HolderError::WrongContext), "{error:?}");
@@ -123,7 +123,7 @@ async fn layout_of_file_keyholders() {
     assert_eq!(spec.parameters.keys().collect::<Vec<_>>(), ["public_key"]);
     assert_eq!(public_key_of(&spec), OpeningKey::from_seed(seed.clone()).public().to_bytes());
     assert_eq!(file::spec(&seed), spec);
-    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap().value;
     assert_eq!(open_by_the_book(seed, "file", &blob).expose(), key().expose());
 }
 
@@ -149,7 +149,7 @@ async fn layout_of_passphrase_keyholders() {
         .unwrap();
     let seed = Secret32::new(seed);
     assert_eq!(public_key_of(&spec), OpeningKey::from_seed(seed.clone()).public().to_bytes());
-    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap().value;
     assert_eq!(open_by_the_book(seed, "passphrase", &blob).expose(), key().expose());
 }
 
@@ -165,7 +165,7 @@ async fn key_files_are_private_new_and_durable() {
     assert_eq!(fs::read(&path).unwrap(), before, "a key is never overwritten");
 
     let holder = holder(&spec, &Secrets::none().with_key_file("office", &path));
-    let blob = holder.wrap(&context(), &key()).await.unwrap();
+    let blob = holder.wrap(&context(), &key()).await.unwrap().value;
     for mode in [0o640, 0o604, 0o666] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let error = holder.unwrap(&context(), &blob).await.unwrap_err();
@@ -181,7 +181,7 @@ async fn a_wrong_or_missing_key_file_is_told_apart() {
     let [right, wrong] = ["right", "wrong"].map(|name| folder.path().join(name));
     let spec = file::create(&right, "office").unwrap();
     file::create(&wrong, "paper").unwrap();
-    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap().value;
 
     let error = |secrets: Secrets| {
         let (spec, blob) = (spec.clone(), blob.clone());
@@ -209,7 +209,7 @@ async fn passphrases_are_asked_for_lazily_once_and_at_most_three_times() {
     });
     let spec = cheap();
     let patient = holder(&spec, &secrets);
-    let blob = patient.wrap(&context(), &key()).await.unwrap();
+    let blob = patient.wrap(&context(), &key()).await.unwrap().value;
     assert!(matches!(patient.unwrap(&context(), &blob[1..]).await, Err(HolderError::Malformed(_))));
     assert_eq!(asked.load(Ordering::SeqCst), 0, "neither a wrap nor a malformed one needs it");
     patient.unwrap(&context(), &blob).await.unwrap();
@@ -284,7 +284,7 @@ async fn identities_that_do_not_fit_are_told_apart() {
     let (recipient, right) = age_identity(folder.path(), "right");
     let (_, wrong) = age_identity(folder.path(), "wrong");
     let spec = age::create(&[recipient]).unwrap();
-    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap();
+    let blob = holder(&spec, &Secrets::none()).wrap(&context(), &key()).await.unwrap().value;
     let unwrap = |secrets: Secrets| {
         let (spec, blob) = (spec.clone(), blob.clone());
         async move { holder(&spec, &secrets).unwrap(&context(), &blob).await }
@@ -338,12 +338,12 @@ async fn locked_ssh_keys_ask_once_and_only_when_needed() {
 
     for spec in [&both, &foreign] {
         let easy = holder(spec, &secrets("only for tests"));
-        let blob = easy.wrap(&context(), &key()).await.unwrap();
+        let blob = easy.wrap(&context(), &key()).await.unwrap().value;
         easy.unwrap(&context(), &blob).await.unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 0, "another identity opens it without asking");
     }
     let holder_locked = holder(&locked, &secrets("only for tests"));
-    let blob = holder_locked.wrap(&context(), &key()).await.unwrap();
+    let blob = holder_locked.wrap(&context(), &key()).await.unwrap().value;
     for _ in 0..3 {
         holder_locked.unwrap(&context(), &blob).await.unwrap();
     }
@@ -375,7 +375,7 @@ async fn locked_identity_files() {
     let secrets =
         |answer| Secrets::none().with_identity(&locked).with_prompts(Answering(answer, asked.clone()));
     let right = holder(&spec, &secrets("open sesame"));
-    let blob = right.wrap(&context(), &key()).await.unwrap();
+    let blob = right.wrap(&context(), &key()).await.unwrap().value;
     right.unwrap(&context(), &blob).await.unwrap();
     right.unwrap(&context(), &blob).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
@@ -403,7 +403,7 @@ fn nothing_secret_is_printed() {
 async fn default_cost_takes() {
     let spec = passphrase::create(RIGHT, passphrase::Cost::default()).unwrap();
     let fresh = holder(&spec, &saying(&[RIGHT]));
-    let blob = fresh.wrap(&context(), &key()).await.unwrap();
+    let blob = fresh.wrap(&context(), &key()).await.unwrap().value;
     let started = std::time::Instant::now();
     fresh.unwrap(&context(), &blob).await.unwrap();
     println!("{:?}", started.elapsed());

@@ -73,9 +73,9 @@ fn holder(folder: &Path) -> Arc<dyn Keyholder> {
 async fn inside_round_trip() {
     let folder = tempfile::tempdir().unwrap();
     let holder = holder(folder.path());
-    let blob = holder.wrap(&context(), &key()).await.unwrap();
+    let blob = holder.wrap(&context(), &key()).await.unwrap().value;
     assert!(blob.windows(17).any(|window| window == b"-> strongroomtest"), "the plugin made the stanza");
-    assert_eq!(holder.unwrap(&context(), &blob).await.unwrap().expose(), key().expose());
+    assert_eq!(holder.unwrap(&context(), &blob).await.unwrap().value.expose(), key().expose());
 }
 
 #[tokio::test]
@@ -83,9 +83,9 @@ async fn inside_round_trip() {
 async fn inside_denied() {
     let folder = tempfile::tempdir().unwrap();
     let holder = holder(folder.path());
-    let blob = holder.wrap(&context(), &key()).await.unwrap();
+    let blob = holder.wrap(&context(), &key()).await.unwrap().value;
     let error = holder.unwrap(&context(), &blob).await.unwrap_err();
-    assert!(matches!(&error, HolderError::Denied(text) if text.contains("wrong PIN")), "{error:?}");
+    assert!(matches!(&error, HolderError::Denied(answer) if answer.said.contains("wrong PIN")), "{error:?}");
 }
 
 #[tokio::test]
