@@ -183,6 +183,9 @@ CHECKS = {
     "padded": lambda i: {"padded": crypto.padded(i["len"])},
     "path": lambda i: {"bytes": packs.unescape(i["text"]).hex()},
     "refs node": lambda i: show_node(tree.refs_node(i.raw("bytes"))),
+    "shares": lambda i: {
+        "secret": keys.combine([(share["at"], bytes.fromhex(share["share"])) for share in i["shares"]]).hex()
+    },
     "session marker": lambda i: {"document": packs.session_marker(*i.under_write_key())},
     "snapshot": snapshot,
     "varint": varint,

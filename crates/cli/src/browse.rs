@@ -1,38 +1,33 @@
-//! A snapshot opened for reading, and how its entries are shown.
+//! Looking into snapshots, and how their entries are shown.
 
-use crate::catalog::{self, Catalog, Known};
+use crate::catalog::Known;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
-use crate::session::Session;
+use crate::reading::Reading;
 use crate::snapshot_spec::{SnapshotSelector, SnapshotSpec};
 use crate::units;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use std::sync::Arc;
 use strongroom_custody::ReasonCode;
 use strongroom_format::RefsId;
 use strongroom_format::snapshot::escape_path;
 use strongroom_format::tree::{Entry, EntryKind};
 use strongroom_vault::VaultError;
-use strongroom_vault::access::ReadKeys;
 use strongroom_vault::groups::GroupReader;
-use strongroom_vault::handle::DatasetHandle;
 use strongroom_vault::tree::{EntryRefs, TreeEntry, find_path};
 
-/// A dataset opened for reading.
-pub struct Reading {
-    /// The vault.
-    pub session: Session,
+/// A dataset whose snapshots are looked into.
+pub struct Browsing {
     /// The dataset.
-    pub handle: DatasetHandle,
+    pub reading: Reading,
     /// What reads it.
     pub reader: GroupReader,
 }
 
-impl Reading {
-    /// Opens the dataset of the settings with a read key: of the snapshot's epoch, where the selector tells it.
+impl Browsing {
+    /// Opens the dataset of the settings with a read key, as [`Reading::open`] does.
     ///
     /// # Errors
     /// Where there is no vault or dataset, or custody refuses.
@@ -41,34 +36,9 @@ impl Reading {
         code: ReasonCode,
         selector: Option<&SnapshotSelector>,
     ) -> Result<Self, CliError> {
-        let session = Session::open(context, code)?;
-        let epoch = match selector {
-            Some(SnapshotSelector::Prefix(prefix)) => {
-                let names = session.snapshot_names()?;
-                names.iter().find(|(_, id)| id.to_hex().starts_with(prefix)).map(|(epoch, _)| *epoch)
-            }
-            _ => None,
-        };
-        let (handle, keys) = session.read(epoch)?;
-        let reader = open_reader(context, &handle, Some(keys))?;
-        Ok(Self { session, handle, reader })
-    }
-
-    /// The snapshot that is meant.
-    ///
-    /// # Errors
-    /// Where none or several are.
-    pub fn snapshot(&self, context: &Context, selector: &SnapshotSelector) -> Result<Known, CliError> {
-        if let SnapshotSelector::Prefix(prefix) = selector {
-            let names = self.session.snapshot_names()?;
-            let mut matching = names.iter().filter(|(_, id)| id.to_hex().starts_with(prefix));
-            // One header instead of all; where none or several match, the catalogue words the answer.
-            if let (Some((epoch, id)), None) = (matching.next(), matching.next()) {
-                return Ok(catalog::read(&self.handle, *epoch, *id)?);
-            }
-        }
-        let catalog = Catalog::load(&self.handle, &context.messages)?;
-        catalog.select(selector).cloned()
+        let reading = Reading::open(context, code, selector)?;
+        let reader = reading.reader(context)?;
+        Ok(Self { reading, reader })
     }
 
     /// A path in a snapshot; the root, where there is none.
@@ -87,30 +57,12 @@ impl Reading {
     /// The snapshot and the path in it that a user named.
     ///
     /// # Errors
-    /// As [`Self::snapshot`] and [`Self::at`].
+    /// As [`Reading::snapshot`] and [`Self::at`].
     pub fn find(&self, context: &Context, spec: &SnapshotSpec) -> Result<(Known, Place), CliError> {
-        let known = self.snapshot(context, &spec.selector)?;
+        let known = self.reading.snapshot(context, &spec.selector)?;
         let place = self.at(&known, spec.path.as_deref().map(str::as_bytes))?;
         Ok((known, place))
     }
-}
-
-/// A reader of a dataset; damaged parts of its index are told.
-///
-/// # Errors
-/// Where the index cannot be loaded.
-pub fn open_reader(
-    context: &Context,
-    handle: &DatasetHandle,
-    keys: Option<Arc<ReadKeys>>,
-) -> Result<GroupReader, CliError> {
-    let (reader, damaged) = GroupReader::open(handle, keys)?;
-    for segment in damaged {
-        context
-            .messages
-            .warn(&format!("a part of the index is left out: {}: {}", segment.name, segment.error));
-    }
-    Ok(reader)
 }
 
 /// Something in a snapshot.

@@ -9,17 +9,11 @@ use crate::snapshot_spec::{SelectError, SnapshotSelector, SnapshotSpec, TimeFilt
 use crate::units;
 use jiff::Timestamp;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use strongroom_format::ObjectHash;
-use strongroom_format::limits::DOCUMENT_MAX;
-use strongroom_format::names;
 use strongroom_format::snapshot::{Snapshot, escape_path};
 use strongroom_vault::VaultError;
 use strongroom_vault::handle::DatasetHandle;
-
-/// Headers that are read at the same time.
-const READERS: usize = 8;
+use strongroom_vault::snapshots::{self, StoredSnapshot};
 
 /// A snapshot of the dataset.
 #[derive(Clone, Debug)]
@@ -92,37 +86,13 @@ impl Catalog {
     /// # Errors
     /// Where the storage fails.
     pub fn load(handle: &DatasetHandle, messages: &Messages) -> Result<Self, CliError> {
-        let listed = handle.store.list(&handle.names.snapshots())?;
-        let next = AtomicUsize::new(0);
-        let found = Mutex::new(Vec::new());
-        let read_some = || -> Result<(), VaultError> {
-            while let Some(object) = listed.get(next.fetch_add(1, Relaxed)) {
-                let Some((epoch, id)) = names::parse_snapshot(&object.name) else { continue };
-                let read = read(handle, epoch, id);
-                if let Err(VaultError::Store(error)) = read {
-                    // It was forgotten since it was listed.
-                    if error.is_not_found() {
-                        continue;
-                    }
-                    return Err(error.into());
-                }
-                found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(read);
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let readers: Vec<_> = (0..READERS.min(listed.len())).map(|_| scope.spawn(read_some)).collect();
-            readers.into_iter().try_for_each(|reader| {
-                reader.join().unwrap_or(Err(VaultError::Bug("a reader of snapshots panicked")))
-            })
-        })?;
-        let mut snapshots = Vec::new();
-        for read in found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            match read {
-                Ok(known) => snapshots.push(known),
-                Err(error) => messages.warn(&format!("a snapshot is left out: {error}")),
-            }
+        let loaded = snapshots::load(handle)?;
+        let damaged = loaded.damaged.into_iter().map(|damaged| damaged.error);
+        let (good, odd): (Vec<_>, Vec<_>) = loaded.good.into_iter().map(known).partition(Result::is_ok);
+        for error in damaged.chain(odd.into_iter().filter_map(Result::err)) {
+            messages.warn(&format!("a snapshot is left out: {error}"));
         }
+        let mut snapshots: Vec<Known> = good.into_iter().filter_map(Result::ok).collect();
         snapshots.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.id.cmp(&b.id)));
         Ok(Self { snapshots })
     }
@@ -187,18 +157,15 @@ fn pick<'k>(candidates: &[&'k Known], selector: &SnapshotSelector) -> Result<&'k
 /// # Errors
 /// Where it is missing or damaged.
 pub fn read(handle: &DatasetHandle, epoch: u32, id: ObjectHash) -> Result<Known, VaultError> {
-    let name = handle.names.snapshot(epoch, &id);
-    let bytes = handle.store.get(&name, DOCUMENT_MAX as u64)?;
-    let damaged = |error| VaultError::format(&name, error);
-    if ObjectHash::of(&bytes) != id {
-        return Err(VaultError::damaged(&name, "snapshot", strongroom_format::Damage::Hash));
+    known(snapshots::read(handle, epoch, &id)?)
+}
+
+fn known(stored: StoredSnapshot) -> Result<Known, VaultError> {
+    let StoredSnapshot { id, epoch, object, snapshot } = stored;
+    match snapshot.time.parse() {
+        Ok(time) => Ok(Known { id, epoch, time, snapshot }),
+        Err(_) => Err(VaultError::damaged(object, "snapshot", strongroom_format::Damage::Field("time"))),
     }
-    let (sealed_epoch, snapshot) = Snapshot::open(&bytes, &handle.owner, &handle.keys).map_err(damaged)?;
-    let time = snapshot.time.parse().ok().filter(|_| sealed_epoch == epoch);
-    let time = time.ok_or_else(|| {
-        VaultError::damaged(&name, "snapshot", strongroom_format::Damage::Field("time or epoch"))
-    })?;
-    Ok(Known { id, epoch, time, snapshot })
 }
 
 struct Rules<'f> {

@@ -34,6 +34,8 @@ pub struct ConfigFile {
     pub progress: Option<bool>,
     /// Name of this host.
     pub host: Option<String>,
+    /// Policies that other policies may name.
+    pub policies: BTreeMap<String, String>,
     /// The named vaults.
     pub vaults: BTreeMap<String, VaultSection>,
 }
@@ -269,7 +271,7 @@ mod tests {
             "threads" => "2",
             "cache" | "progress" | "exclude-caches" | "one-file-system" => "true",
             "excludes" | "exclude-files" | "identities" | "tags" => "[\"x\"]",
-            "key-files" => "{ a = \"x\" }",
+            "key-files" | "policies" => "{ a = \"x\" }",
             _ => "\"x\"",
         }
     }

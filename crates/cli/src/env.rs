@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub const PREFIX: &str = "STRONGROOM_";
 
 /// Variables of others that we heed.
-const FOREIGN: [&str; 5] = ["HOME", "NO_COLOR", "TERM", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+const FOREIGN: [&str; 6] =
+    ["HOME", "NO_COLOR", "TERM", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"];
 
 /// The variables that matter here. Deliberately without `Debug`: one of them may be a passphrase.
 #[derive(Clone, Default)]

@@ -119,12 +119,12 @@ kinds! {
         "this is no refusal: check the network and the provider, or use another keyholder of the policy";
     /// A passphrase, key file or identity does not open its wrap.
     WrongKey = "SR-0404", exit 5, "A passphrase, key file or identity is not the right one", "";
+    /// The vault shows another, an older or a forked keyring than this machine has seen.
+    Pinned = "SR-0405", exit 5, "The vault is not the one that was seen here before, or its keyring is older",
+        "use no key here until you know who changed the storage; if the change is yours: `strongroom key trust VAULT-ID`";
     /// Bytes of the vault are not what they were when written.
     Damaged = "SR-0501", exit 4, "Bytes in the vault are damaged or forged",
         "change nothing; `strongroom check --scrub` names every damaged object";
-    /// The vault shows an older or another state than this machine has seen.
-    RolledBack = "SR-0502", exit 4, "The vault is not the one, or older than the one, that was seen before",
-        "somebody may have put back an old copy or swapped the keyring; find out who before you go on";
     /// The work was done except for what was reported.
     Problems = "SR-0601", exit 3, "Finished, but some files or objects had problems", "";
     /// Whoever read our standard output is gone.

@@ -1,17 +1,17 @@
-//! A snapshot, opened for reading.
+//! A dataset, opened with a read key.
 
-use crate::catalog::{Catalog, Known};
+use crate::catalog::{self, Catalog, Known};
 use crate::commands::Context;
 use crate::error::CliError;
 use crate::session::Session;
 use crate::snapshot_spec::SnapshotSelector;
 use std::sync::Arc;
 use strongroom_custody::ReasonCode;
-use strongroom_vault::access::ReadKeys;
 use strongroom_vault::groups::GroupReader;
 use strongroom_vault::handle::DatasetHandle;
+use strongroom_vault::read_keys::ReadKeys;
 
-/// A dataset that is open for reading, with its snapshots.
+/// A dataset that is open for reading.
 #[derive(Debug)]
 pub struct Reading {
     /// The vault.
@@ -20,8 +20,6 @@ pub struct Reading {
     pub handle: DatasetHandle,
     /// Its read keys.
     pub keys: Arc<ReadKeys>,
-    /// Its snapshots.
-    pub catalog: Catalog,
 }
 
 impl Reading {
@@ -44,16 +42,24 @@ impl Reading {
             _ => None,
         };
         let (handle, keys) = session.read(epoch)?;
-        let catalog = Catalog::load(&handle, &context.messages)?;
-        Ok(Self { session, handle, keys, catalog })
+        Ok(Self { session, handle, keys })
     }
 
     /// The snapshot that is meant.
     ///
     /// # Errors
-    /// Where none or several match.
-    pub fn select(&self, selector: &SnapshotSelector) -> Result<&Known, CliError> {
-        self.catalog.select(selector)
+    /// Where none or several are.
+    pub fn snapshot(&self, context: &Context, selector: &SnapshotSelector) -> Result<Known, CliError> {
+        if let SnapshotSelector::Prefix(prefix) = selector {
+            let names = self.session.snapshot_names()?;
+            let mut matching = names.iter().filter(|(_, id)| id.to_hex().starts_with(prefix));
+            // One header instead of all; where none or several match, the catalogue words the answer.
+            if let (Some((epoch, id)), None) = (matching.next(), matching.next()) {
+                return Ok(catalog::read(&self.handle, *epoch, *id)?);
+            }
+        }
+        let catalog = Catalog::load(&self.handle, &context.messages)?;
+        catalog.select(selector).cloned()
     }
 
     /// A reader of everything. What the index lacks because a segment is damaged is told as a warning.

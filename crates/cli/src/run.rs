@@ -5,6 +5,7 @@ use crate::bug;
 use crate::commands::Context;
 use crate::env::Env;
 use crate::error::{CliError, ErrorKind};
+use crate::memory;
 use crate::messages::Messages;
 use crate::output::Output;
 use crate::settings::{self, Settings};
@@ -18,6 +19,7 @@ use strongroom_vault::progress::Cancel;
 /// Runs the command of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    memory::protect();
     let env = Env::of_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

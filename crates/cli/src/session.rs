@@ -3,6 +3,7 @@
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::keys;
+use crate::pins;
 use crate::signals;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use strongroom_custody::{Custody, Reason, ReasonCode};
 use strongroom_format::ObjectHash;
 use strongroom_format::names::{self, DatasetNames};
 use strongroom_vault::VaultError;
-use strongroom_vault::access::{ReadKeys, Vault};
+use strongroom_vault::access::Vault;
 use strongroom_vault::handle::DatasetHandle;
+use strongroom_vault::read_keys::ReadKeys;
 use strongroom_vault::sink::SessionKey;
 use strongroom_vault::store::{self, Location, RetryPolicy, Store};
 use tokio::runtime::Runtime;
@@ -76,6 +78,16 @@ impl Session {
         Self::open_at(context, location, &context.settings.dataset.value, code, runtime()?)
     }
 
+    /// Opens the vault of the settings, whether or not it is the one that this machine remembers. No key is used.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be reached.
+    pub fn open_unpinned(context: &Context) -> Result<Vault, CliError> {
+        let runtime = runtime()?;
+        let store = open_store(&runtime, context.settings.require_location()?)?;
+        Ok(runtime.block_on(Vault::open(store))?)
+    }
+
     /// Opens the vault at a location.
     ///
     /// # Errors
@@ -89,6 +101,7 @@ impl Session {
     ) -> Result<Self, CliError> {
         let store = open_store(&runtime, location)?;
         let vault = runtime.block_on(Vault::open(store))?;
+        runtime.block_on(pins::check(context, &vault))?;
         let keyring = vault.keyring();
         let secrets = keys::secrets(context, &keyring.vault, &keyring.keyholders);
         let custody = Custody::new(&keyring.keyholders, secrets, keys::observer(context));

@@ -8,6 +8,7 @@ use crate::messages::Verbosity;
 use crate::secrets::PassphraseSource;
 use crate::suggest;
 use clap::ValueEnum;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where a value came from.
@@ -87,6 +88,8 @@ pub struct Settings {
     pub progress: Sourced<bool>,
     /// Name of this host in snapshots; `None` means that of the system.
     pub host: Option<Sourced<String>>,
+    /// Policies that other policies may name.
+    pub policies: BTreeMap<String, String>,
     /// What only `backup` reads from the section of the vault.
     pub section: VaultSection,
     /// Whether programs read our output.
@@ -205,6 +208,7 @@ impl Settings {
                 true,
             ),
             host: layers(None, text("STRONGROOM_HOST")?, file.host),
+            policies: file.policies,
             section,
             json: flags.json,
             verbosity: verbosity(flags),

@@ -72,6 +72,8 @@ pub const SETTINGS: &[Setting] = &[
         .flag("color").env("STRONGROOM_COLOR").key("color"),
     setting("progress", "`true`", "Whether to show progress; `--no-progress` turns it off.").flag("no-progress").key("progress"),
     setting("host", "the host name", "The name of this host in snapshots.").env("STRONGROOM_HOST").key("host"),
+    setting("policies", "none", "Policies that other policies may name: in the config file a table of them, such as `officers = \"2 of (alice, bob, carol)\"`, for `--read-policy 'any(kms, officers)'`.")
+        .key("policies"),
     setting("excludes", "none", "Patterns that `backup` leaves out, beside those of its options.").vault_key("excludes"),
     setting("exclude-files", "none", "Files with such patterns, one a line.").vault_key("exclude-files"),
     setting("exclude-caches", "`false`", "Leave out directories that are marked with a `CACHEDIR.TAG`.").vault_key("exclude-caches"),

@@ -112,6 +112,19 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// How long ago something was, in its largest unit: `3 days`.
+#[must_use]
+pub fn age(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    let (number, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +183,11 @@ mod tests {
         fn any_text_parses_or_fails_calmly(text in "\\PC{0,24}|[0-9.]{0,24}[KMGTP]?(iB)?") {
             let _ = text.parse::<ByteSize>();
         }
+    }
+
+    #[test]
+    fn ages() {
+        let ages = [0, 1, 119, 7200, 86_400, 300_000].map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(ages, ["0 seconds", "1 second", "1 minute", "2 hours", "1 day", "3 days"]);
     }
 }

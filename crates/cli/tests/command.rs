@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 23] = [
+const WORKING: [&str; 24] = [
     "backup",
     "check",
     "completions",
@@ -37,6 +37,7 @@ const WORKING: [&str; 23] = [
     "find",
     "forget",
     "init",
+    "key",
     "ls",
     "man",
     "mount",

@@ -331,3 +331,129 @@ fn a_mounted_snapshot_reads_like_the_files() {
     assert!(read.unwrap() == big);
     assert!(!file.exists(), "it is unmounted");
 }
+
+#[test]
+fn the_process_is_kept_out_of_core_dumps_and_swap() {
+    let world = World::new();
+    let mut child = world
+        .command(&["backup", "--stdin", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let proc =
+        |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap_or_default();
+    let core = |limits: &str| {
+        let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
+        line.split_whitespace().nth(4).map(str::to_owned)
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while core(&proc("limits")).as_deref() != Some("0") {
+        assert!(Instant::now() < deadline, "core dumps are still allowed: {}", proc("limits"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    if rustix::process::geteuid().is_root() {
+        let locked = |status: &str| {
+            let line = status.lines().find(|line| line.starts_with("VmLck:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        };
+        while locked(&proc("status")).unwrap_or(0) == 0 {
+            assert!(Instant::now() < deadline, "no memory is locked: {}", proc("status"));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_swapped_vault_and_an_older_keyring_are_refused() {
+    let world = World::new();
+    let vault = world.path("vault");
+    let old = world.path("old");
+    let copy = |from: &Path, to: &Path| {
+        let _ = std::fs::remove_dir_all(to);
+        assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    copy(&vault, &old);
+    world.ok(&["dataset", "add", "other", "-q"]);
+    let id = world.json(&["key", "status"]).last().unwrap()["vault"].as_str().unwrap().to_owned();
+
+    copy(&old, &vault);
+    let said = world.fails(&["snapshots"], 5);
+    assert!(said.contains("SR-0405") && said.contains("rolled back"), "{said}");
+    let said = world.fails(&["backup", &world.src()], 5);
+    assert!(said.contains("rolled back"), "{said}");
+
+    let said = world.fails(&["key", "trust", "00000000000000000000000000000000"], 2);
+    assert!(said.contains(&id), "{said}");
+    world.ok(&["key", "trust", &id]);
+    world.ok(&["snapshots"]);
+
+    let elsewhere = world.path("elsewhere");
+    world.ok(&["init", "-q", "-r", elsewhere.to_str().unwrap()]);
+    copy(&elsewhere, &vault);
+    let said = world.fails(&["snapshots"], 5);
+    assert!(said.contains("swapped"), "{said}");
+}
+
+#[test]
+fn keyholders_come_and_go() {
+    let world = World::new();
+    std::fs::write(world.path("src/file"), "worth a company").unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    let added = world.ok(&["key", "add", "safe=file:safe.key", "--read"]);
+    assert!(added.contains("read policy    any(read, safe)"), "{added}");
+    let status = world.json(&["key", "status"]);
+    let names: Vec<&str> = status.iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, ["read", "safe", "write"]);
+    let explained = world.ok(&["key", "explain", "--key-file", "safe=safe.key"]);
+    assert!(explained.contains("├─ ✓ read: can open\n"), "{explained}");
+    let tested = world.ok(&["key", "test", "--key-file", "safe=safe.key"]);
+    assert_eq!(tested.matches("opened").count(), 3, "{tested}");
+    assert!(world.fails(&["key", "test", "safe"], 5).contains("safe"));
+
+    let removed = world.ok(&["key", "remove", "read"]);
+    assert!(removed.contains("read policy    safe"), "{removed}");
+    let target = world.path("out");
+    let restore = ["restore", "latest", "--target", target.to_str().unwrap()];
+    world.fails(&restore, 5);
+    world.ok(&[restore.as_slice(), &["--key-file", "safe=safe.key"]].concat());
+    let said = world.fails(&["key", "remove", "safe", "--key-file", "safe=safe.key"], 2);
+    assert!(said.contains("nobody could open"), "{said}");
+
+    for name in ["alice", "bob", "carol"] {
+        let keyholder = format!("{name}=file:{name}.key");
+        world.ok(&["key", "add", &keyholder, "--read", "--key-file", "safe=safe.key"]);
+    }
+    let rewrap = ["key", "rewrap", "--read-policy", "2 of (alice, bob, carol)", "--delete-old"];
+    let rewrapped = world.ok(&[rewrap.as_slice(), &["--key-file", "safe=safe.key"]].concat());
+    assert!(rewrapped.contains("Removed, because nothing names them: safe"), "{rewrapped}");
+    let one = ["--key-file", "alice=alice.key"];
+    let two = ["--key-file", "alice=alice.key", "--key-file", "carol=carol.key"];
+    let said = world.fails(&[restore.as_slice(), &one].concat(), 5);
+    assert!(said.contains("bob") && said.contains("not asked"), "{said}");
+    world.ok(&[restore.as_slice(), &two].concat());
+    let said = world.fails(&["key", "remove", "bob", "--key-file", "alice=alice.key"], 2);
+    assert!(said.contains("needs together"), "{said}");
+    assert!(world.fails(&["key", "suspend", "alice"], 5).contains("cannot switch"), "no provider");
+    assert_eq!(world.json(&["key", "rotate"])[0]["epoch"], 2);
+}
+
+#[test]
+fn forget_prunes_where_it_is_told_to() {
+    let world = World::new();
+    for nth in 0..3 {
+        std::fs::write(world.path("src/file"), vec![nth; 3 << 20]).unwrap();
+        world.ok(&["backup", "-q", "--force", &world.src()]);
+    }
+    let count = || world.json(&["snapshots"])[0].as_array().unwrap().len();
+    assert_eq!(count(), 3);
+    let said = world.ok(&["forget", "--keep-last", "1", "--prune"]);
+    assert_eq!(count(), 1, "{said}");
+    assert!(said.contains("packs"), "{said}");
+    let target = world.path("out");
+    world.ok(&["restore", "latest", "--target", target.to_str().unwrap()]);
+    world.ok(&["check", "--read-data"]);
+}

@@ -1,11 +1,13 @@
 //! Wrapping and unwrapping under a policy, and the one function in which a keyholder is called.
 
 use crate::{
-    holder::{HolderError, Keyholder, Operation},
+    holder::{HolderError, HolderState, Keyholder, Operation},
     holders,
     observer::{KeyUse, Observer, Outcome, Refusal},
+    opening::Opening,
     policy::{self, PolicyError},
     reason::Reason,
+    seats,
     secrets::Secrets,
 };
 use std::{
@@ -59,10 +61,10 @@ pub enum CustodyError {
         /// Every keyholder tried or passed over, in order, and why.
         failures: Vec<Failure>,
     },
-    /// A keyholder gave back another key than the one that was wrapped.
-    #[error("keyholder `{holder}` opened the {}, but it is not the key that the vault names", Named(context))]
+    /// A keyholder gave back another key than the one that was wrapped, or several gave shares of another one.
+    #[error("`{holder}` opened the {}, but it is not the key that the vault names", Named(context))]
     Integrity {
-        /// Its label.
+        /// The keyholder's label, or the part of the policy that was put together.
         holder: String,
         /// Which key.
         context: Box<Context>,
@@ -226,6 +228,27 @@ impl Custody {
         Self { retry, ..self }
     }
 
+    /// The keyholder with this label, where this program knows its kind.
+    #[must_use]
+    pub fn holder(&self, label: &str) -> Option<&Arc<dyn Keyholder>> {
+        match self.slots.get(label) {
+            Some(Slot::Usable(holder)) => Some(holder),
+            _ => None,
+        }
+    }
+
+    /// What a keyholder could do now, told without using its key.
+    pub async fn state(&self, label: &str) -> HolderState {
+        match self.slots.get(label) {
+            Some(Slot::Usable(holder)) => holder.state().await,
+            Some(Slot::Unusable(spec)) => match holders::build(label, spec, &self.secrets) {
+                Err(error) => HolderState::Unknown(error.to_string()),
+                Ok(holder) => holder.state().await,
+            },
+            None => HolderState::Unknown("the keyring does not know it".into()),
+        }
+    }
+
     /// The labels of all keyholders.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.slots.keys().map(String::as_str)
@@ -250,11 +273,11 @@ impl Custody {
             context: Box::new(context.clone()),
             failures,
         };
-        let mut holders = Vec::new();
+        let mut seats = Vec::new();
         let mut failures = Vec::new();
-        for label in policy.leaves() {
-            match self.usable(label, Operation::Wrap) {
-                Ok(holder) => holders.push(holder),
+        for seat in seats::deal(policy, key) {
+            match self.usable(seat.label, Operation::Wrap) {
+                Ok(holder) => seats.push((holder, seat)),
                 Err(failure) => failures.push(*failure),
             }
         }
@@ -262,9 +285,13 @@ impl Custody {
             return Err(refused(failures));
         }
         let mut wraps = Vec::new();
-        for holder in holders {
-            match self.ask(Work::Wrap(key), &**holder, context, reason).await? {
-                Ok(Product::Wrapped(blob)) => wraps.push(Wrap { holder: holder.label().to_owned(), blob }),
+        for (holder, seat) in seats {
+            match self.ask(Work::Wrap(&seat.secret), &**holder, context, reason).await? {
+                Ok(Product::Wrapped(blob)) => wraps.push(Wrap {
+                    holder: seat.label.to_owned(),
+                    commitment: seat.is_share.then(|| seat.secret.commitment()),
+                    blob,
+                }),
                 Ok(Product::Key(_)) => {}
                 Err(error) => return Err(refused(vec![failure(&**holder, error)])),
             }
@@ -274,11 +301,12 @@ impl Custody {
         Ok(wrapped)
     }
 
-    /// Opens `wrapped`: tries the keyholders that this machine can use, the cheapest first.
+    /// Opens `wrapped`: asks as few keyholders as the policy needs, of those that this machine can use the
+    /// cheapest first. None is asked where they do not suffice.
     ///
     /// # Errors
     /// [`CustodyError::Refused`] with every keyholder and its failure; [`CustodyError::Integrity`] where what was
-    /// opened is not the key that `wrapped` commits to. Others as [`CustodyError`] says.
+    /// opened is not the key or the share that `wrapped` commits to. Others as [`CustodyError`] says.
     pub async fn unwrap_key(
         &self,
         wrapped: &WrappedKey,
@@ -287,32 +315,43 @@ impl Custody {
     ) -> Result<Secret32, CustodyError> {
         check_context(context)?;
         check_wrapped(wrapped, context)?;
-        let mut candidates = Vec::new();
-        let mut failures = Vec::new();
-        for wrap in &wrapped.wraps {
-            match self.usable(&wrap.holder, Operation::Unwrap) {
-                Ok(holder) => candidates.push((holder, wrap.blob.as_slice())),
-                Err(failure) => failures.push(*failure),
-            }
-        }
-        candidates.sort_by_key(|(holder, _)| holder.effort());
-        let mut tried = Vec::new();
-        for (holder, blob) in candidates {
-            match self.ask(Work::Unwrap(blob), &**holder, context, reason).await? {
-                Ok(Product::Key(key)) if key.commitment() == wrapped.commitment => return Ok(key),
-                Ok(_) => {
-                    let holder = holder.label().to_owned();
-                    return Err(CustodyError::Integrity { holder, context: Box::new(context.clone()) });
-                }
-                Err(error) => tried.push(failure(&**holder, error)),
-            }
-        }
-        tried.append(&mut failures);
-        Err(CustodyError::Refused {
+        Opening::new(self, wrapped, context, reason).run().await
+    }
+
+    /// Lets one keyholder open its part of `wrapped`, and throws away what it opened: a proof that it can.
+    ///
+    /// # Errors
+    /// [`CustodyError::Refused`] with its failure; [`CustodyError::Integrity`] where it opened something else.
+    pub async fn test_holder(
+        &self,
+        label: &str,
+        wrapped: &WrappedKey,
+        context: &Context,
+        reason: &Reason,
+    ) -> Result<(), CustodyError> {
+        check_context(context)?;
+        check_wrapped(wrapped, context)?;
+        let refused = |failure| CustodyError::Refused {
             operation: Operation::Unwrap,
             context: Box::new(context.clone()),
-            failures: tried,
-        })
+            failures: vec![failure],
+        };
+        let holder = self.usable(label, Operation::Unwrap).map_err(|failure| refused(*failure))?;
+        let Some(wrap) = wrapped.wrap_of(label) else {
+            let error = HolderError::Malformed("it has no part in this key".into());
+            return Err(refused(failure(&**holder, error)));
+        };
+        match self.ask(Work::Unwrap(&wrap.blob), &**holder, context, reason).await? {
+            Ok(Product::Key(secret))
+                if secret.commitment() == wrap.commitment.unwrap_or(wrapped.commitment) =>
+            {
+                Ok(())
+            }
+            Ok(_) => {
+                Err(CustodyError::Integrity { holder: label.to_owned(), context: Box::new(context.clone()) })
+            }
+            Err(error) => Err(refused(failure(&**holder, error))),
+        }
     }
 
     /// Calls a keyholder: the only place where that is done. The observer is told before and after, and
@@ -353,7 +392,7 @@ impl Custody {
     }
 
     /// [`Custody::key_use`], again where the keyholder cannot be reached.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         work: Work<'_>,
         holder: &dyn Keyholder,
@@ -375,7 +414,11 @@ impl Custody {
     }
 
     /// The keyholder, where this machine has what it needs.
-    fn usable(&self, label: &str, operation: Operation) -> Result<&Arc<dyn Keyholder>, Box<Failure>> {
+    pub(crate) fn usable(
+        &self,
+        label: &str,
+        operation: Operation,
+    ) -> Result<&Arc<dyn Keyholder>, Box<Failure>> {
         match self.slots.get(label) {
             Some(Slot::Usable(holder)) => match holder.ready(operation) {
                 Ok(()) => Ok(holder),
@@ -405,7 +448,7 @@ impl fmt::Debug for Custody {
     }
 }
 
-fn failure(holder: &dyn Keyholder, error: HolderError) -> Failure {
+pub(crate) fn failure(holder: &dyn Keyholder, error: HolderError) -> Failure {
     Failure { holder: holder.label().to_owned(), kind: holder.kind().to_owned(), error }
 }
 

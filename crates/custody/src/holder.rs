@@ -255,6 +255,9 @@ pub enum HolderError {
     /// It could not be asked, or did not answer in time. Asking again may help.
     #[error("it could not be reached: {0}")]
     Unreachable(Answer),
+    /// Too few of the others that the policy needs beside it can be asked, so it was not.
+    #[error("it was not asked, because too few of the others can open")]
+    NotAsked,
     /// The secret that was given is not the one that it was made with.
     #[error("wrong secret: {0}")]
     WrongSecret(String),

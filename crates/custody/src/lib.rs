@@ -17,7 +17,12 @@ pub mod holders;
 pub mod observer;
 pub mod policy;
 pub mod reason;
+pub mod review;
 pub mod secrets;
+
+mod opening;
+mod seats;
+mod shares;
 
 pub use custody::{Custody, CustodyError, Failure, Product, Retry, Work};
 pub use holder::{

@@ -1,9 +1,9 @@
-//! The grammar of policies, as people write them: `any(office, paper, any(alice, bob))`.
+//! The grammar of policies, as people write them: `any(office, 2 of (alice, bob, carol), all(hsm, cloud))`.
 //!
-//! A policy is a keyholder's label or `any(...)` of policies. `all(...)` and `k of (...)` belong to the
-//! grammar too, and are answered with [`PolicyError::Unsupported`] by this version. `Display` of
-//! [`PolicyTree`] prints what [`parse`] reads.
+//! A policy is a keyholder's label, `any(...)`, `all(...)` or `k of (...)` of policies, or the name of a policy
+//! that is written elsewhere. `Display` of [`PolicyTree`] prints what [`parse`] reads.
 
+use std::collections::BTreeMap;
 use strongroom_format::{
     context::valid_label,
     keyring::{POLICY_DEPTH_MAX, POLICY_LEAVES_MAX, PolicyTree},
@@ -24,13 +24,36 @@ pub enum PolicyError {
         /// What stands there.
         found: String,
     },
-    /// This version cannot do that yet.
-    #[error("column {column}: `{node}` is not supported by this version, which knows only `any(...)`")]
-    Unsupported {
+    /// More are needed than there are, or none.
+    #[error(
+        "column {column}: `{needed} of` {children} can never be opened: between 1 and {children} make sense"
+    )]
+    Threshold {
         /// Where.
         column: usize,
-        /// `all(...)`, or a threshold such as `2 of (...)`.
-        node: String,
+        /// How many are needed, as written.
+        needed: String,
+        /// How many there are.
+        children: usize,
+    },
+    /// A named policy is wrong.
+    #[error("in the policy `{name}`: {error}")]
+    Named {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        error: Box<PolicyError>,
+    },
+    /// A named policy that stands for itself.
+    #[error("the policy `{0}` names itself")]
+    Circular(String),
+    /// Two keyholders that are the same person, key or device.
+    #[error("`{first}` and `{second}` are the same custodian, who would sit in two seats of one policy")]
+    TwoSeats {
+        /// One label.
+        first: String,
+        /// The other.
+        second: String,
     },
     /// No keyholder can have this label.
     #[error(
@@ -44,7 +67,7 @@ pub enum PolicyError {
         label: String,
     },
     /// A node without keyholders can never be opened.
-    #[error("column {column}: `any()` names no keyholder, so nothing could ever be opened")]
+    #[error("column {column}: the parentheses name no keyholder, so nothing could ever be opened")]
     Empty {
         /// Where.
         column: usize,
@@ -79,14 +102,32 @@ pub enum PolicyError {
 /// # Errors
 /// [`PolicyError`], with the column where there is one.
 pub fn parse(text: &str) -> Result<PolicyTree, PolicyError> {
-    let mut parser = Parser { text, at: 0 };
-    let tree = parser.policy(1)?;
-    match parser.peek() {
-        None => {}
-        Some(_) => return Err(parser.unexpected("the end")),
-    }
+    parse_with(text, &BTreeMap::new())
+}
+
+/// Reads a policy in which names may stand for the policies that `named` has under them.
+///
+/// # Errors
+/// [`PolicyError`], with the column where there is one.
+pub fn parse_with(text: &str, named: &BTreeMap<String, String>) -> Result<PolicyTree, PolicyError> {
+    let tree = parse_whole(text, named, &mut Vec::new(), 1)?;
     check_leaves(&tree)?;
     Ok(tree)
+}
+
+/// `inside` are the names that are being read, from the outermost.
+fn parse_whole(
+    text: &str,
+    named: &BTreeMap<String, String>,
+    inside: &mut Vec<String>,
+    depth: usize,
+) -> Result<PolicyTree, PolicyError> {
+    let mut parser = Parser { text, at: 0, named, inside };
+    let tree = parser.policy(depth)?;
+    match parser.peek() {
+        None => Ok(tree),
+        Some(_) => Err(parser.unexpected("the end")),
+    }
 }
 
 /// Checks a policy against the labels of all keyholders of the vault.
@@ -115,13 +156,17 @@ fn check_leaves(tree: &PolicyTree) -> Result<(), PolicyError> {
     }
 }
 
-struct Parser<'a> {
+const A_POLICY: &str = "a keyholder's label, `any(...)`, `all(...)` or `2 of (...)`";
+
+struct Parser<'a, 'n> {
     text: &'a str,
     /// Byte offset.
     at: usize,
+    named: &'n BTreeMap<String, String>,
+    inside: &'n mut Vec<String>,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> Parser<'a, '_> {
     fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
@@ -169,15 +214,22 @@ impl<'a> Parser<'a> {
             return Err(PolicyError::TooDeep { column });
         }
         if word.is_empty() {
-            return Err(self.unexpected("a keyholder's label or `any(...)`"));
+            return Err(self.unexpected(A_POLICY));
         }
         self.at += word.len();
         if self.peek() == Some('(') {
             return self.node(word, column, depth);
         }
-        let threshold = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-        if threshold && self.word() == "of" {
-            return Err(PolicyError::Unsupported { column, node: format!("{word} of (...)") });
+        let is_number = word.bytes().all(|b| b.is_ascii_digit());
+        if is_number && self.word() == "of" {
+            self.at += "of".len();
+            let of = self.children(column, depth)?;
+            let threshold = || PolicyError::Threshold { column, needed: word.to_owned(), children: of.len() };
+            let needed = word.parse().ok().filter(|needed| (1..=of.len()).contains(&usize::from(*needed)));
+            return Ok(PolicyTree::Threshold { needed: needed.ok_or_else(threshold)?, of });
+        }
+        if let Some(text) = self.named.get(word) {
+            return self.named_policy(word, text, depth);
         }
         if !valid_label(word) {
             return Err(PolicyError::Label { column, label: word.to_owned() });
@@ -185,19 +237,34 @@ impl<'a> Parser<'a> {
         Ok(PolicyTree::Keyholder(word.to_owned()))
     }
 
+    fn named_policy(&mut self, name: &str, text: &str, depth: usize) -> Result<PolicyTree, PolicyError> {
+        if self.inside.iter().any(|other| other == name) {
+            return Err(PolicyError::Circular(name.to_owned()));
+        }
+        self.inside.push(name.to_owned());
+        let tree = parse_whole(text, self.named, self.inside, depth)
+            .map_err(|error| PolicyError::Named { name: name.to_owned(), error: Box::new(error) });
+        self.inside.pop();
+        tree
+    }
+
     fn node(&mut self, word: &str, column: usize, depth: usize) -> Result<PolicyTree, PolicyError> {
         match word {
-            "any" => {}
-            "all" => return Err(PolicyError::Unsupported { column, node: "all(...)".into() }),
-            _ => {
-                return Err(PolicyError::Unexpected {
-                    column,
-                    expected: "`any` before `(`",
-                    found: format!("`{word}`"),
-                });
-            }
+            "any" => self.children(column, depth).map(PolicyTree::Any),
+            "all" => self.children(column, depth).map(PolicyTree::All),
+            _ => Err(PolicyError::Unexpected {
+                column,
+                expected: "`any`, `all` or a number and `of` before `(`",
+                found: format!("`{word}`"),
+            }),
         }
-        self.take('(');
+    }
+
+    /// The policies in parentheses, which stand here.
+    fn children(&mut self, column: usize, depth: usize) -> Result<Vec<PolicyTree>, PolicyError> {
+        if !self.take('(') {
+            return Err(self.unexpected("`(`"));
+        }
         if self.peek() == Some(')') {
             return Err(PolicyError::Empty { column });
         }
@@ -208,7 +275,7 @@ impl<'a> Parser<'a> {
                 return Err(PolicyError::TooMany);
             }
             if self.take(')') {
-                return Ok(PolicyTree::Any(children));
+                return Ok(children);
             }
             if !self.take(',') {
                 return Err(self.unexpected("`,` or `)`"));
@@ -231,38 +298,69 @@ mod tests {
     }
 
     #[test]
-    fn reads_labels_and_any() {
+    fn reads_labels_and_nodes() {
         assert_eq!(parse("office"), Ok(leaf("office")));
         assert_eq!(
             parse(" any ( office , 2fa.key )\n"),
             Ok(PolicyTree::Any(vec![leaf("office"), leaf("2fa.key")]))
         );
         assert_eq!(
-            parse("any(a, any(b,any))"),
-            Ok(PolicyTree::Any(vec![leaf("a"), PolicyTree::Any(vec![leaf("b"), leaf("any")])]))
+            parse("any(a, all(b,any))"),
+            Ok(PolicyTree::Any(vec![leaf("a"), PolicyTree::All(vec![leaf("b"), leaf("any")])]))
         );
+        let of = vec![leaf("a"), leaf("b"), leaf("c")];
+        assert_eq!(parse("2 of (a, b, c)"), Ok(PolicyTree::Threshold { needed: 2, of: of.clone() }));
+        assert_eq!(
+            parse("any(2  of(a,b,c))"),
+            Ok(PolicyTree::Any(vec![PolicyTree::Threshold { needed: 2, of }]))
+        );
+        assert_eq!(parse("2"), Ok(leaf("2")), "a label may be a number");
+    }
+
+    #[test]
+    fn names_stand_for_policies() {
+        let named = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        };
+        let officers =
+            named(&[("officers", "2 of (alice, bob, carol)"), ("all-of-us", "all(officers, hsm)")]);
+        assert_eq!(parse_with("any(kms, officers)", &officers), parse("any(kms, 2 of (alice, bob, carol))"));
+        assert_eq!(parse_with("all-of-us", &officers), parse("all(2 of (alice, bob, carol), hsm)"));
+        let circle = named(&[("a", "any(b, x)"), ("b", "a")]);
+        let error = parse_with("a", &circle).unwrap_err().to_string();
+        assert_eq!(error, "in the policy `a`: in the policy `b`: the policy `a` names itself");
+        let wrong = named(&[("a", "any(b")]);
+        let error = parse_with("a", &wrong).unwrap_err().to_string();
+        assert_eq!(error, "in the policy `a`: column 6: expected `,` or `)`, found the end");
+        let twice = named(&[("a", "any(b, c)")]);
+        assert_eq!(parse_with("all(a, b)", &twice), Err(PolicyError::Duplicate("b".into())));
     }
 
     #[test]
     fn says_where_and_what_is_wrong() {
-        assert_eq!(message(""), "column 1: expected a keyholder's label or `any(...)`, found the end");
-        assert_eq!(message("any(a,"), "column 7: expected a keyholder's label or `any(...)`, found the end");
+        assert_eq!(message(""), format!("column 1: expected {A_POLICY}, found the end"));
+        assert_eq!(message("any(a,"), format!("column 7: expected {A_POLICY}, found the end"));
         assert_eq!(message("any(a b)"), "column 7: expected `,` or `)`, found `b`");
         assert_eq!(message("any(a)) "), "column 7: expected the end, found `)`");
         assert_eq!(message("a b"), "column 3: expected the end, found `b`");
-        assert_eq!(message("none(a)"), "column 1: expected `any` before `(`, found `none`");
+        assert_eq!(
+            message("none(a)"),
+            "column 1: expected `any`, `all` or a number and `of` before `(`, found `none`"
+        );
+        assert_eq!(message("2 of a, b"), "column 6: expected `(`, found `a`");
         assert_eq!(message("any(é, B)").split(':').next(), Some("column 5"));
-        assert_eq!(parse("any(ok, any())"), Err(PolicyError::Empty { column: 9 }));
-        assert_eq!(parse("any(a, any(a))"), Err(PolicyError::Duplicate("a".into())));
+        assert_eq!(parse("any(ok, all())"), Err(PolicyError::Empty { column: 9 }));
+        assert_eq!(parse("any(a, all(a))"), Err(PolicyError::Duplicate("a".into())));
     }
 
     #[test]
-    fn other_nodes_are_known_but_not_supported() {
-        let unsupported = |column, node: &str| Err(PolicyError::Unsupported { column, node: node.into() });
-        assert_eq!(parse("all(a, b)"), unsupported(1, "all(...)"));
-        assert_eq!(parse("any(a, all (b,c))"), unsupported(8, "all(...)"));
-        assert_eq!(parse("2 of (a, b, c)"), unsupported(1, "2 of (...)"));
-        assert_eq!(parse("any(a, 2 of(b,c))"), unsupported(8, "2 of (...)"));
+    fn thresholds_must_make_sense() {
+        let wrong = |needed: &str, children| {
+            Err(PolicyError::Threshold { column: 1, needed: needed.into(), children })
+        };
+        assert_eq!(parse("4 of (a, b, c)"), wrong("4", 3));
+        assert_eq!(parse("0 of (a)"), wrong("0", 1));
+        assert_eq!(parse("99999999999999999999 of (a)"), wrong("99999999999999999999", 1));
     }
 
     #[test]
@@ -291,7 +389,13 @@ mod tests {
 
     fn trees() -> impl Strategy<Value = PolicyTree> {
         let leaf = "[a-z0-9][a-z0-9._-]{0,8}".prop_map(PolicyTree::Keyholder);
-        leaf.prop_recursive(4, 30, 4, |inner| prop::collection::vec(inner, 1..4).prop_map(PolicyTree::Any))
+        leaf.prop_recursive(4, 30, 4, |inner| {
+            (prop::collection::vec(inner, 1..4), 0..6_u8).prop_map(|(children, kind)| match kind {
+                0 | 1 => PolicyTree::Any(children),
+                2 => PolicyTree::All(children),
+                _ => PolicyTree::Threshold { needed: kind % children.len() as u8 + 1, of: children },
+            })
+        })
     }
 
     proptest! {
@@ -304,7 +408,7 @@ mod tests {
         }
 
         #[test]
-        fn parsing_never_panics(text in "[anyolf2( ),é\t-]{0,40}") {
+        fn parsing_never_panics(text in "(any|all|2 of|[anyolf2( ),é\t-]){0,40}") {
             if let Ok(tree) = parse(&text) {
                 prop_assert_eq!(tree.check("policy"), Ok(()));
                 prop_assert_eq!(parse(&tree.to_string()), Ok(tree));

@@ -30,10 +30,10 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// [`Entropy`] as the `rand_core` traits that the `hpke` crate takes.
-pub(crate) struct HpkeRng<'a>(pub(crate) &'a mut dyn Entropy);
+/// [`Entropy`] as the traits of `rand_core`, which other crates take.
+pub struct EntropyRng<'a>(pub &'a mut dyn Entropy);
 
-impl rand_core::TryRng for HpkeRng<'_> {
+impl rand_core::TryRng for EntropyRng<'_> {
     type Error = core::convert::Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
@@ -54,4 +54,4 @@ impl rand_core::TryRng for HpkeRng<'_> {
     }
 }
 
-impl rand_core::TryCryptoRng for HpkeRng<'_> {}
+impl rand_core::TryCryptoRng for EntropyRng<'_> {}

@@ -25,7 +25,7 @@ pub mod tree;
 pub mod wire;
 pub mod xwing;
 
-pub use entropy::{Entropy, SystemEntropy};
+pub use entropy::{Entropy, EntropyRng, SystemEntropy};
 pub use error::{Damage, FormatError};
 pub use ids::{ChunkId, DatasetId, ObjectHash, RefsId, SessionId, VaultId};
 pub use secret::Secret32;

@@ -16,6 +16,12 @@ pub fn keyring(version: u32) -> String {
     format!("{KEYRING}{version:08x}")
 }
 
+/// Reads the version from a keyring's name; none for what only lies beside it.
+#[must_use]
+pub fn parse_keyring(name: &str) -> Option<u32> {
+    name.strip_prefix(KEYRING).and_then(parse_u32)
+}
+
 /// The names of one dataset's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatasetNames(pub DatasetId);

@@ -5,7 +5,7 @@
 //! binds them to; the callers say that.
 
 use crate::{
-    entropy::{Entropy, HpkeRng},
+    entropy::{Entropy, EntropyRng},
     seal::TAG_LEN,
     secret::Secret32,
 };
@@ -48,7 +48,7 @@ impl SealingKey {
             info,
             secret.expose(),
             b"",
-            &mut HpkeRng(entropy),
+            &mut EntropyRng(entropy),
         )
         .expect("sealing to a checked public key succeeds");
         let mut out = [0; SEALED_SECRET_LEN];

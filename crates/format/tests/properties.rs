@@ -444,7 +444,7 @@ proptest! {
             read_key: WrappedKey {
                 policy: PolicyTree::Keyholder("office".into()),
                 commitment: private.secret().commitment(),
-                wraps: vec![Wrap { holder: "office".into(), blob: vec![1, 2, 3] }],
+                wraps: vec![Wrap { holder: "office".into(), commitment: None, blob: vec![1, 2, 3] }],
             },
         };
         let bytes = epoch.encode(&keys);

@@ -4,11 +4,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
-use strongroom_custody::{CountingObserver, Custody, Reason, ReasonCode, Secrets, holders};
-use strongroom_format::{ObjectHash, keyring::PolicyTree, snapshot::Snapshot};
+use strongroom_custody::{CountingObserver, Custody, Reason, ReasonCode, Secrets, holders, policy};
+use strongroom_format::{ObjectHash, snapshot::Snapshot};
 use strongroom_vault::{
     Result, VaultError,
-    access::{NewDataset, NewVault, ReadKeys, Vault},
+    access::{NewDataset, NewVault, Vault},
     backup::{self, Source},
     fs::{Filter, Overwrite},
     groups::GroupReader,
@@ -16,6 +16,7 @@ use strongroom_vault::{
     monitor::Monitor,
     packer::Compression,
     progress::{Cancel, Counters},
+    read_keys::ReadKeys,
     restore::{self, Selected},
     store::Store,
 };
@@ -60,21 +61,36 @@ impl TestVault {
     /// Where it cannot be made.
     #[must_use]
     pub fn create_with(store: Arc<dyn Store>, layout: Layout) -> Self {
+        Self::with_policies(store, layout, &["read", "write"], "read", "write")
+    }
+
+    /// Makes a vault with keyholders of the kind `file`, and these policies.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn with_policies(
+        store: Arc<dyn Store>,
+        layout: Layout,
+        labels: &[&str],
+        read_policy: &str,
+        write_policy: &str,
+    ) -> Self {
         let keys = TempDir::new().expect("a temporary directory");
         let mut keyholders = std::collections::BTreeMap::new();
         let mut secrets = Secrets::none();
-        for label in ["read", "write"] {
+        for label in labels {
             let path = keys.path().join(format!("{label}.key"));
-            keyholders.insert(label.to_owned(), holders::file::create(&path, label).expect("a key file"));
-            secrets = secrets.with_key_file(label, path);
+            keyholders.insert((*label).to_owned(), holders::file::create(&path, label).expect("a key file"));
+            secrets = secrets.with_key_file(*label, path);
         }
         let observer = Arc::new(CountingObserver::default());
         let custody = Arc::new(Custody::new(&keyholders, secrets, Arc::clone(&observer) as _));
         let runtime = Runtime::new().expect("a runtime");
         let new = NewVault {
             keyholders,
-            read_policy: PolicyTree::Keyholder("read".into()),
-            write_policy: PolicyTree::Keyholder("write".into()),
+            read_policy: policy::parse(read_policy).expect("a read policy"),
+            write_policy: policy::parse(write_policy).expect("a write policy"),
             dataset: NewDataset { layout, ..NewDataset::new("default") },
         };
         let reason = Reason::new(ReasonCode::Admin);
@@ -82,7 +98,16 @@ impl TestVault {
         Self { runtime, vault, custody, observer, cache: TempDir::new().expect("a cache"), keys }
     }
 
-    /// The key file of a keyholder: `read` or `write`.
+    /// The keyholders of the vault as somebody has them who has only these key files.
+    #[must_use]
+    pub fn custody_of(&self, labels: &[&str]) -> Arc<Custody> {
+        let secrets = labels
+            .iter()
+            .fold(Secrets::none(), |secrets, label| secrets.with_key_file(*label, self.key_file(label)));
+        Arc::new(Custody::new(&self.vault.keyring().keyholders, secrets, Arc::clone(&self.observer) as _))
+    }
+
+    /// The key file of a keyholder.
     #[must_use]
     pub fn key_file(&self, label: &str) -> PathBuf {
         self.keys.path().join(format!("{label}.key"))

@@ -5,39 +5,35 @@
 
 use crate::{
     backup::format_time,
+    epochs::{make_epoch, newest_epoch, put_epoch, read_epoch, unwrap_epoch},
     error::{Result, VaultError},
     handle::{DatasetHandle, Layout},
+    read_keys::ReadKeys,
     sink::SessionKey,
     store::{Blocking, Put, Store},
 };
 use bytes::Bytes;
 use jiff::{Timestamp, ToSpan};
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use strongroom_custody::{Custody, Reason};
 use strongroom_format::{
     Damage, DatasetId, Entropy, ObjectHash, Secret32, SystemEntropy,
     context::{Context, Purpose, WHOLE_VAULT, valid_label},
     epoch::Epoch,
-    group::{Owner, group_key},
+    group::Owner,
     keyring::{DatasetRecord, KeyholderSpec, Keyring, PolicyTree, SigningPublicKey, VaultDocument},
-    keys::{EpochPrivateKey, SealedFor, WriteKeys},
+    keys::WriteKeys,
     limits::DOCUMENT_MAX,
     names::{self, DatasetNames},
-    pack::KeyRecord,
-    seal::SealKey,
 };
 use tokio::runtime::Handle;
 
 /// An open vault: its storage and its newest keyring, verified.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    store: Arc<dyn Store>,
-    keyring: Keyring,
-    keyring_hash: ObjectHash,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keyring: Keyring,
+    pub(crate) keyring_hash: ObjectHash,
 }
 
 /// What a new dataset is made of.
@@ -82,7 +78,7 @@ pub struct NewVault {
     pub dataset: NewDataset,
 }
 
-fn rfc3339_now() -> String {
+pub(crate) fn rfc3339_now() -> String {
     format_time(Timestamp::now())
 }
 
@@ -148,19 +144,19 @@ impl Vault {
             Err(error) => return Err(error.into()),
         };
         let document = VaultDocument::decode(&bytes).map_err(|e| VaultError::format(names::VAULT, e))?;
-        let mut versions = store.list(names::KEYRING).await?;
-        versions.sort_by(|a, b| a.name.cmp(&b.name));
-        let Some(newest) = versions.pop() else {
+        let listed = store.list(names::KEYRING).await?;
+        let newest = listed.iter().filter_map(|object| names::parse_keyring(&object.name)).max();
+        let Some(newest) = newest.map(names::keyring) else {
             return Err(match is_unfinished(store.as_ref()).await? {
                 true => VaultError::Unfinished { location: store.describe() },
                 false => VaultError::MissingObject { name: names::keyring(1) },
             });
         };
-        let bytes = store.get(&newest.name, DOCUMENT_MAX as u64).await?;
+        let bytes = store.get(&newest, DOCUMENT_MAX as u64).await?;
         let keyring =
-            Keyring::decode(&bytes, &document.vault()).map_err(|e| VaultError::format(&newest.name, e))?;
-        if newest.name != names::keyring(keyring.version) {
-            return Err(VaultError::damaged(&newest.name, "keyring", Damage::Field("version")));
+            Keyring::decode(&bytes, &document.vault()).map_err(|e| VaultError::format(&newest, e))?;
+        if newest != names::keyring(keyring.version) {
+            return Err(VaultError::damaged(&newest, "keyring", Damage::Field("version")));
         }
         Ok(Self { store, keyring, keyring_hash: ObjectHash::of(&bytes) })
     }
@@ -186,30 +182,15 @@ impl Vault {
         if self.keyring.dataset(&new.name).is_some() {
             return Err(VaultError::DatasetExists { name: new.name.clone() });
         }
-        let vault = self.keyring.vault;
-        let context = Context { vault, dataset: WHOLE_VAULT.into(), purpose: Purpose::Read, epoch: 0 };
-        let seed = custody.unwrap_key(&self.keyring.signing, &context, reason).await?;
+        let seed = self.signing_seed(custody, reason).await?;
         let (record, epoch) = make_dataset(&self.keyring, new, custody, reason).await?;
-        let mut keyring = self.keyring.clone();
-        keyring.version += 1;
-        keyring.previous = Some(self.keyring_hash);
-        keyring.created = rfc3339_now();
-        keyring.datasets.push(record);
-        let name = names::keyring(keyring.version);
-        let bytes = keyring.sign_and_encode(&seed).map_err(|e| VaultError::format(&name, e))?;
         put_epoch(self.store.as_ref(), &epoch).await?;
-        let hash = ObjectHash::of(&bytes);
-        if self.store.put_new(&name, Bytes::from(bytes)).await? == Put::Exists {
-            return Err(VaultError::Invalid(
-                "somebody else changed the vault's keyring at the same time; run the command again".into(),
-            ));
-        }
-        self.keyring = keyring;
-        self.keyring_hash = hash;
-        Ok(())
+        let mut keyring = self.next_keyring();
+        keyring.datasets.push(record);
+        self.publish(keyring, &seed).await
     }
 
-    fn record(&self, name: &str) -> Result<&DatasetRecord> {
+    pub(crate) fn record(&self, name: &str) -> Result<&DatasetRecord> {
         self.keyring.dataset(name).ok_or_else(|| VaultError::NoDataset {
             name: name.to_owned(),
             known: self.keyring.datasets.iter().map(|dataset| dataset.name.clone()).collect(),
@@ -292,12 +273,7 @@ impl Vault {
         if key.commitment() != record.write_key.commitment {
             return Err(VaultError::damaged(&name, "epoch", Damage::Field("write key")));
         }
-        let keys = ReadKeys {
-            handle: handle.clone(),
-            custody,
-            reason: reason.clone(),
-            opened: Mutex::new(Opened { epochs: HashMap::from([(epoch, private)]), groups: HashMap::new() }),
-        };
+        let keys = ReadKeys::new(handle.clone(), custody, reason.clone(), (epoch, private));
         Ok((handle, keys))
     }
 
@@ -414,134 +390,12 @@ async fn make_dataset(
     Ok((record, (epoch, bytes)))
 }
 
-async fn make_epoch(
-    owner: Owner,
-    record: &DatasetRecord,
-    number: u32,
-    write_key: &Secret32,
-    custody: &Custody,
-    reason: &Reason,
-) -> Result<Epoch> {
-    let private = EpochPrivateKey::generate(&mut SystemEntropy);
-    let public_key = private.public();
-    let context =
-        Context { vault: owner.vault, dataset: record.name.clone(), purpose: Purpose::Read, epoch: number };
-    let read_key = custody.wrap_key(&record.read_policy, &context, private.secret(), reason).await?;
-    let to = SealedFor { vault: owner.vault, dataset: owner.dataset, epoch: number };
-    let write_key = Box::new(public_key.seal_write_key(write_key, &to, &mut SystemEntropy));
-    Ok(Epoch { owner, number, generation: 0, opened: rfc3339_now(), public_key, write_key, read_key })
-}
-
-async fn put_epoch(store: &dyn Store, (epoch, bytes): &(Epoch, Vec<u8>)) -> Result<()> {
-    let name = DatasetNames(epoch.owner.dataset).epoch(epoch.number, epoch.generation);
-    put_own(store, &name, bytes.clone()).await
-}
-
 /// Puts an object that nobody else can have put: its vault or dataset is being made.
-async fn put_own(store: &dyn Store, name: &str, bytes: Vec<u8>) -> Result<()> {
+pub(crate) async fn put_own(store: &dyn Store, name: &str, bytes: Vec<u8>) -> Result<()> {
     match store.put_new(name, Bytes::from(bytes)).await? {
         Put::Created => Ok(()),
         Put::Exists => {
             Err(VaultError::Invalid(format!("object {name} is there already; nothing was overwritten")))
         }
-    }
-}
-
-async fn newest_epoch(store: &dyn Store, names: DatasetNames) -> Result<(u32, u32)> {
-    let listed = store.list(&names.epochs()).await?;
-    let newest = listed.iter().filter_map(|object| names::parse_epoch(&object.name)).max();
-    newest.ok_or(VaultError::MissingObject { name: names.epoch(1, 0) })
-}
-
-/// The newest generation of an epoch's document, its bytes and its generation.
-async fn read_epoch(store: &dyn Store, owner: Owner, number: u32) -> Result<(Epoch, Bytes, u32)> {
-    let names = DatasetNames(owner.dataset);
-    let listed = store.list(&names.epochs()).await?;
-    let generations = listed.iter().filter_map(|object| names::parse_epoch(&object.name));
-    let generation = generations.filter(|(n, _)| *n == number).map(|(_, generation)| generation).max();
-    let generation = generation.ok_or(VaultError::MissingObject { name: names.epoch(number, 0) })?;
-    let name = names.epoch(number, generation);
-    let bytes = store.get(&name, DOCUMENT_MAX as u64).await?;
-    let epoch = Epoch::decode(&bytes, &owner).map_err(|error| VaultError::format(&name, error))?;
-    Ok((epoch, bytes, generation))
-}
-
-async fn unwrap_epoch(
-    epoch: &Epoch,
-    dataset: &str,
-    custody: &Custody,
-    reason: &Reason,
-) -> Result<EpochPrivateKey> {
-    let context = Context {
-        vault: epoch.owner.vault,
-        dataset: dataset.to_owned(),
-        purpose: Purpose::Read,
-        epoch: epoch.number,
-    };
-    let private = EpochPrivateKey::from_secret(custody.unwrap_key(&epoch.read_key, &context, reason).await?);
-    if private.public() != epoch.public_key {
-        let name = DatasetNames(epoch.owner.dataset).epoch(epoch.number, epoch.generation);
-        return Err(VaultError::damaged(name, "epoch", Damage::Field("public key")));
-    }
-    Ok(private)
-}
-
-/// The read keys of a dataset: unwrapped when a group first needs them, once for each epoch.
-pub struct ReadKeys {
-    handle: DatasetHandle,
-    custody: Arc<Custody>,
-    reason: Reason,
-    opened: Mutex<Opened>,
-}
-
-struct Opened {
-    epochs: HashMap<u32, EpochPrivateKey>,
-    groups: HashMap<[u8; 32], Arc<SealKey>>,
-}
-
-impl ReadKeys {
-    /// The key of the groups under a record. Blocks while a keyholder is asked: not for runtime threads.
-    ///
-    /// # Errors
-    /// Where the keyholders refuse, or the record is damaged.
-    pub fn group_key(&self, record: &KeyRecord) -> Result<Arc<SealKey>> {
-        // One thread at a time, so that an epoch is unwrapped once.
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = opened.groups.get(record.salt()) {
-            return Ok(Arc::clone(key));
-        }
-        let secret = match record {
-            KeyRecord::Write { .. } => self.handle.keys.refs_secret(),
-            KeyRecord::Session { epoch, sealed, .. } => {
-                if !opened.epochs.contains_key(epoch) {
-                    opened.epochs.insert(*epoch, self.unwrap(*epoch)?);
-                }
-                let private = opened.epochs.get(epoch).ok_or(VaultError::Bug("an epoch was not kept"))?;
-                let Owner { vault, dataset } = self.handle.owner;
-                private
-                    .open_session_key(sealed, &SealedFor { vault, dataset, epoch: *epoch })
-                    .map_err(|error| VaultError::format("session key of a pack", error))?
-            }
-        };
-        let key = Arc::new(group_key(&secret, record.salt()));
-        opened.groups.insert(*record.salt(), Arc::clone(&key));
-        Ok(key)
-    }
-
-    fn unwrap(&self, epoch: u32) -> Result<EpochPrivateKey> {
-        self.handle.store.block_on(async {
-            let store = self.handle.store.store();
-            let (document, bytes, generation) = read_epoch(store.as_ref(), self.handle.owner, epoch).await?;
-            document
-                .verify(&bytes, &self.handle.keys, epoch, generation)
-                .map_err(|error| VaultError::format(self.handle.names.epoch(epoch, generation), error))?;
-            unwrap_epoch(&document, &self.handle.name, &self.custody, &self.reason).await
-        })
-    }
-}
-
-impl std::fmt::Debug for ReadKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReadKeys(..)")
     }
 }

@@ -16,6 +16,9 @@ pub enum VaultError {
     /// A key could not be wrapped or unwrapped.
     #[error(transparent)]
     Custody(#[from] CustodyError),
+    /// The keyring is not what this client remembers.
+    #[error(transparent)]
+    Pinned(#[from] crate::pins::PinError),
     /// An object of the vault is damaged.
     #[error("object {name} is damaged: {source}")]
     Damaged {

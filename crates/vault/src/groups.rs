@@ -1,10 +1,10 @@
 //! Reading groups out of packs: fetch, open, verify.
 
 use crate::{
-    access::ReadKeys,
     error::{Result, VaultError},
     handle::DatasetHandle,
     index::{DamagedSegment, Index, Location},
+    read_keys::ReadKeys,
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},

@@ -94,6 +94,14 @@ pub(crate) fn is_spoilt(error: &VaultError) -> bool {
     )
 }
 
+/// Reads one header.
+///
+/// # Errors
+/// Where it is missing or damaged, or the store fails.
+pub fn read(handle: &DatasetHandle, epoch: u32, id: &ObjectHash) -> Result<StoredSnapshot> {
+    read_one(handle, &handle.names.snapshot(epoch, id))
+}
+
 fn read_one(handle: &DatasetHandle, object: &str) -> Result<StoredSnapshot> {
     let damaged = |damage| VaultError::format(object, FormatError::new("snapshot", damage));
     let (epoch, id) = names::parse_snapshot(object)

@@ -57,14 +57,38 @@ def policy_shape(node):
     """The form of a policy [V-4.2]; what is wrong with its content is found by `check_policy`."""
     if isinstance(node, str):
         return
-    if not isinstance(node, dict) or list(node) != ["any"] or not isinstance(node["any"], list):
+    if not isinstance(node, dict) or list(node) not in (["any"], ["all"], ["threshold", "of"]):
         raise Damage("document", "a policy node that is not known")
-    for child in node["any"]:
+    if "threshold" in node and (isinstance(node["threshold"], bool) or not isinstance(node["threshold"], int)):
+        raise Damage("document", "a threshold that is no number")
+    if not isinstance(children(node), list):
+        raise Damage("document", "a policy node without a list")
+    for child in children(node):
         policy_shape(child)
 
 
+def children(node):
+    """The children of a node."""
+    return [] if isinstance(node, str) else node.get("any", node.get("all", node.get("of")))
+
+
+def needed(node):
+    """How many children of a node are needed together."""
+    if isinstance(node, str) or "any" in node:
+        return 1
+    return len(node["all"]) if "all" in node else node["threshold"]
+
+
+def seats(node, share=False):
+    """The labels of all keyholders, each with whether it holds a share only."""
+    if isinstance(node, str):
+        return [(node, share)]
+    share = share or needed(node) > 1
+    return [seat for child in children(node) for seat in seats(child, share)]
+
+
 def leaves(node):
-    return [node] if isinstance(node, str) else [leaf for child in node["any"] for leaf in leaves(child)]
+    return [label for label, _ in seats(node)]
 
 
 def check_policy(node, known=None):
@@ -72,8 +96,9 @@ def check_policy(node, known=None):
         if isinstance(node, str):
             field(is_label(node), "label in a policy")
             return 1
-        field(node["any"], "an empty policy node")
-        return 1 + max(depth(child) for child in node["any"])
+        field(children(node), "an empty policy node")
+        field(1 <= needed(node) <= len(children(node)), "threshold of a policy node")
+        return 1 + max(depth(child) for child in children(node))
 
     limit(depth(node) <= limits.POLICY_DEPTH, "depth of a policy")
     labels = leaves(node)
@@ -90,7 +115,9 @@ def wrapped_shape(value):
     if not isinstance(value["wraps"], list):
         raise Damage("document", "no list of wraps")
     for wrap in value["wraps"]:
-        only_fields(wrap, ["holder", "blob"])
+        only_fields(wrap, ["holder", "blob"] + ["commitment"] * ("commitment" in wrap))
+        if "commitment" in wrap:
+            unhex(wrap["commitment"], 32)
         text(wrap["holder"])
         if unbase64(text(wrap["blob"])) is None:
             raise Damage("document", "a blob that is no base64")
@@ -99,8 +126,8 @@ def wrapped_shape(value):
 def check_wrapped(value, known=None):
     check_policy(value["policy"], known)
     limit(all(len(unbase64(wrap["blob"])) <= limits.WRAP for wrap in value["wraps"]), "blob of a wrap")
-    holders = sorted(wrap["holder"] for wrap in value["wraps"])
-    field(holders == sorted(leaves(value["policy"])), "wraps are not those of the policy")
+    holders = sorted((wrap["holder"], "commitment" in wrap) for wrap in value["wraps"])
+    field(holders == sorted(seats(value["policy"])), "wraps are not those of the policy")
 
 
 def json_object(data, magic, tail):
@@ -320,16 +347,57 @@ def stretch(parameters, passphrase):
     )
 
 
+def times(a, b):
+    """Multiplication in the field of the shares [V-4.2]."""
+    product = 0
+    while b:
+        if b & 1:
+            product ^= a
+        a = (a << 1) ^ (0x11D if a & 0x80 else 0)
+        b >>= 1
+    return product
+
+
+def combine(shares):
+    """The secret of which these are the shares: pairs of where and what."""
+    inverse = {a: next(b for b in range(1, 256) if times(a, b) == 1) for a in range(1, 256)}
+    secret = bytearray(32)
+    for at, share in shares:
+        weight = 1
+        for other, _ in shares:
+            if other != at:
+                weight = times(weight, times(other, inverse[other ^ at]))
+        for nth, value in enumerate(share):
+            secret[nth] ^= times(weight, value)
+    return bytes(secret)
+
+
 def unwrap(wrapped, holders, canonical, key_files, passphrase):
-    """The key in a wrapped key, by the first keyholder of its policy that can open it."""
-    for label in leaves(wrapped["policy"]):
-        holder = holders.get(label)
+    """The key in a wrapped key, by the first keyholders of its policy that can open it."""
+
+    def opened(node):
+        if not isinstance(node, str):
+            found = []
+            for at, child in enumerate(children(node), 1):
+                secret = opened(child)
+                if secret is not None:
+                    found.append((at, secret))
+                if len(found) == needed(node):
+                    return found[0][1] if needed(node) == 1 else combine(found)
+            return None
+        holder = holders.get(node)
         key = holder and read_key_of(holder, key_files, passphrase)
         if not key:
-            continue
-        blob = next(wrap["blob"] for wrap in wrapped["wraps"] if wrap["holder"] == label)
-        secret = blob_of(holder["kind"], key, unbase64(blob), canonical)
-        if commitment(secret).hex() != wrapped["commitment"]:
-            raise Damage("field", "the key does not have its commitment")
+            return None
+        wrap = next(wrap for wrap in wrapped["wraps"] if wrap["holder"] == node)
+        secret = blob_of(holder["kind"], key, unbase64(wrap["blob"]), canonical)
+        if commitment(secret).hex() != wrap.get("commitment", wrapped["commitment"]):
+            raise Damage("field", "what a keyholder opened does not have its commitment")
         return secret
-    raise SystemExit(f"none of the secrets given opens this key; its policy is {wrapped['policy']}")
+
+    secret = opened(wrapped["policy"])
+    if secret is None:
+        raise SystemExit(f"the secrets given do not open this key; its policy is {wrapped['policy']}")
+    if commitment(secret).hex() != wrapped["commitment"]:
+        raise Damage("field", "the key does not have its commitment")
+    return secret

@@ -1,7 +1,7 @@
 //! `strongroom copy`: snapshots into another vault or dataset.
 
 use crate::args::{GlobalArgs, SnapshotFilter};
-use crate::browse::Reading;
+use crate::browse::Browsing;
 use crate::catalog::{self, Catalog, Known};
 use crate::commands::Context;
 use crate::commands::backup::compression;
@@ -62,14 +62,14 @@ const UPLOADS: usize = 4;
 /// # Errors
 /// Where custody of either vault refuses, something is damaged, or the other vault cannot be written.
 pub fn run(args: &CopyArgs, context: &Context) -> Result<(), CliError> {
-    let reading = Reading::open(context, ReasonCode::Restore, None)?;
-    let catalog = Catalog::load(&reading.handle, &context.messages)?;
+    let browsing = Browsing::open(context, ReasonCode::Restore, None)?;
+    let catalog = Catalog::load(&browsing.reading.handle, &context.messages)?;
     let chosen = catalog.choose(&args.snapshots, &args.filter)?;
 
-    let to_context = destination(args, context, reading.session.vault.keyring())?;
+    let to_context = destination(args, context, browsing.reading.session.vault.keyring())?;
     let to = Session::open(&to_context, ReasonCode::Backup)?;
     let to_handle = to.write()?;
-    if to_handle.owner == reading.handle.owner {
+    if to_handle.owner == browsing.reading.handle.owner {
         return Err(CliError::new(ErrorKind::Usage, "source and destination are the same dataset"));
     }
     // A copy of a copy is known by the first form, too.
@@ -125,7 +125,7 @@ pub fn run(args: &CopyArgs, context: &Context) -> Result<(), CliError> {
     let monitor = Monitor { counters: &counters, cancel: &context.cancel, on_problem: &|_| {} };
     let snapshots: Vec<_> = waiting.iter().map(|known| (known.id, known.snapshot.clone())).collect();
     let mut copied: Vec<Copied> = Vec::new();
-    let result = copy::run(&reading.reader, &to_handle, &key, &snapshots, &options, &monitor, &mut |done| {
+    let result = copy::run(&browsing.reader, &to_handle, &key, &snapshots, &options, &monitor, &mut |done| {
         copied.push(done);
     });
     display.finish();

@@ -4,9 +4,10 @@ use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::keys;
 use crate::output::{Align, Table};
+use crate::policies;
 use crate::session::Session;
 use clap::{Args, Subcommand};
-use strongroom_custody::{ReasonCode, policy};
+use strongroom_custody::ReasonCode;
 use strongroom_format::context::valid_label;
 use strongroom_format::keyring::PolicyTree;
 use strongroom_vault::access::NewDataset;
@@ -74,8 +75,8 @@ fn add(args: &DatasetAddArgs, context: &Context) -> Result<(), CliError> {
     let keyring = session.vault.keyring();
     let read = |text: &Option<String>| -> Result<Option<PolicyTree>, CliError> {
         let Some(text) = text else { return Ok(None) };
-        let tree = policy::parse(text)?;
-        policy::validate(&tree, keyring.keyholders.keys().map(String::as_str))?;
+        let tree = policies::read(context, text, keyring.keyholders.keys().map(String::as_str))?;
+        policies::check_seats([&tree], &keyring.keyholders)?;
         Ok(Some(tree))
     };
     let mut new = NewDataset::new(args.name.clone());

@@ -1,6 +1,6 @@
 //! `strongroom diff`: what differs between two snapshots.
 
-use crate::browse::{Place, Reading};
+use crate::browse::{Browsing, Place};
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
@@ -104,16 +104,16 @@ struct Diff<'a> {
 /// # Errors
 /// Where there is no such snapshot or path, custody refuses, or something is damaged.
 pub fn run(args: &DiffArgs, context: &Context) -> Result<(), CliError> {
-    let reading = Reading::open(context, ReasonCode::List, Some(&args.to.selector))?;
-    let (from, from_place) = reading.find(context, &args.from)?;
-    let (to, to_place) = reading.find(context, &args.to)?;
+    let browsing = Browsing::open(context, ReasonCode::List, Some(&args.to.selector))?;
+    let (from, from_place) = browsing.find(context, &args.from)?;
+    let (to, to_place) = browsing.find(context, &args.to)?;
     if !context.output.is_json() {
         context.messages.note(&format!("from snapshot {}", from.describe()));
         context.messages.note(&format!("to snapshot   {}", to.describe()));
     }
     let mut diff = Diff {
         context,
-        reader: &reading.reader,
+        reader: &browsing.reader,
         metadata: args.metadata,
         added: Totals::default(),
         removed: Totals::default(),

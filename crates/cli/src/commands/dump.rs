@@ -1,7 +1,7 @@
 //! `strongroom dump`: a file, or a directory as an archive.
 
 use crate::archive::{self, Entries};
-use crate::browse::{self, Reading};
+use crate::browse::{self, Browsing};
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
@@ -67,12 +67,12 @@ impl Write for ToOutput<'_> {
 /// Where there is no such snapshot or path, custody refuses, something is damaged, or the output cannot be
 /// written. A file given by --target appears only when it is whole.
 pub fn run(args: &DumpArgs, context: &Context) -> Result<(), CliError> {
-    let reading = Reading::open(context, ReasonCode::Restore, Some(&args.snapshot.selector))?;
-    let (_, place) = reading.find(context, &args.snapshot)?;
+    let browsing = Browsing::open(context, ReasonCode::Restore, Some(&args.snapshot.selector))?;
+    let (_, place) = browsing.find(context, &args.snapshot)?;
     let write = |writer: &mut dyn Write| match (place.directory(), &place.entry) {
         (Some(directory), _) => {
             let entries = Entries {
-                reader: &reading.reader,
+                reader: &browsing.reader,
                 directory,
                 path: &place.path,
                 itself: place.entry.as_ref().map(|entry| &entry.entry),
@@ -83,7 +83,7 @@ pub fn run(args: &DumpArgs, context: &Context) -> Result<(), CliError> {
                 Archive::Zip => archive::zip(&entries, writer),
             }
         }
-        (None, Some(entry)) => file(&reading, entry, &place.path, writer),
+        (None, Some(entry)) => file(&browsing, entry, &place.path, writer),
         (None, None) => Ok(()),
     };
     match &args.target {
@@ -95,13 +95,13 @@ pub fn run(args: &DumpArgs, context: &Context) -> Result<(), CliError> {
     }
 }
 
-fn file(reading: &Reading, entry: &TreeEntry, path: &[u8], writer: &mut dyn Write) -> Result<(), CliError> {
+fn file(browsing: &Browsing, entry: &TreeEntry, path: &[u8], writer: &mut dyn Write) -> Result<(), CliError> {
     let kind = browse::kind(&entry.entry);
     if kind != "file" {
         let message = format!("{} is neither a file nor a directory, but a {kind}", escape::path(path));
         return Err(CliError::new(ErrorKind::PathMissing, message).hint(""));
     }
-    let mut content = FileReader::new(&reading.reader, entry)?;
+    let mut content = FileReader::new(&browsing.reader, entry)?;
     let mut piece = vec![0; PIECE];
     loop {
         let read =

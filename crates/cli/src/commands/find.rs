@@ -1,7 +1,7 @@
 //! `strongroom find`: files by name, in many snapshots.
 
 use crate::args::SnapshotFilter;
-use crate::browse::{self, Lines, Node, Reading};
+use crate::browse::{self, Browsing, Lines, Node};
 use crate::catalog::{Catalog, Known};
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
@@ -107,11 +107,11 @@ impl Wanted {
 /// Where custody refuses, or something is damaged.
 pub fn run(args: &FindArgs, context: &Context) -> Result<(), CliError> {
     let wanted = Wanted::new(args)?;
-    let reading = Reading::open(context, ReasonCode::List, None)?;
-    let catalog = Catalog::load(&reading.handle, &context.messages)?;
+    let browsing = Browsing::open(context, ReasonCode::List, None)?;
+    let catalog = Catalog::load(&browsing.reading.handle, &context.messages)?;
     let chosen = catalog.choose(&args.snapshot, &args.filter)?;
     let lines = Lines { long: args.long, human: false, zone: units::local_zone() };
-    let mut search = Search { reading: &reading, wanted: &wanted, barren: HashSet::new(), found: 0 };
+    let mut search = Search { browsing: &browsing, wanted: &wanted, barren: HashSet::new(), found: 0 };
     for known in chosen.into_iter().rev() {
         let mut show = |path: &[u8], entry: &strongroom_format::tree::Entry| {
             if context.output.is_json() {
@@ -133,7 +133,7 @@ pub fn run(args: &FindArgs, context: &Context) -> Result<(), CliError> {
 type Show<'s> = &'s mut dyn FnMut(&[u8], &strongroom_format::tree::Entry) -> Result<(), CliError>;
 
 struct Search<'a> {
-    reading: &'a Reading,
+    browsing: &'a Browsing,
     wanted: &'a Wanted,
     /// Directories, with their paths, that hold no match.
     barren: HashSet<(RefsId, Vec<u8>)>,
@@ -150,7 +150,7 @@ struct Level {
 
 impl Search<'_> {
     fn enter(&self, id: RefsId, path: Vec<u8>) -> Result<Level, CliError> {
-        let entries = read_directory(&self.reading.reader, &id)?.into_iter();
+        let entries = read_directory(&self.browsing.reader, &id)?.into_iter();
         Ok(Level { id, path, entries, found_before: self.found })
     }
 

@@ -2,20 +2,18 @@
 
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::keyholders::{MadeFiles, make_keyholder, parse_keyholder};
 use crate::keys;
-use crate::secrets::{self, Use};
+use crate::pins;
+use crate::policies;
 use crate::session::{self, open_store, runtime};
 use crate::units::ByteSize;
 use clap::Args;
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use strongroom_custody::holders::{age, file, key_file, passphrase};
-use strongroom_custody::{Custody, HolderError, ReasonCode, policy};
+use strongroom_custody::{Custody, ReasonCode};
 use strongroom_format::context::valid_label;
-use strongroom_format::keyring::{KeyholderSpec, PolicyTree};
-use strongroom_format::{Entropy as _, SystemEntropy};
+use strongroom_format::keyring::PolicyTree;
 use strongroom_vault::access::{NewDataset, NewVault, Vault};
 use strongroom_vault::handle::Layout;
 
@@ -67,153 +65,6 @@ const CHUNK_SIZES: std::ops::RangeInclusive<u64> = (16 << 10)..=(8 << 20);
 /// Smallest and largest pack, in bytes.
 const PACK_SIZES: std::ops::RangeInclusive<u64> = (1 << 20)..=(256 << 20);
 
-/// How a keyholder is given on the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A key file: at this path, or in the config directory.
-    File(Option<PathBuf>),
-    Passphrase,
-    Age(Vec<String>),
-}
-
-fn parse_keyholder(text: &str) -> Result<(String, Kind), CliError> {
-    let bad = |why: String| {
-        CliError::new(ErrorKind::Usage, why)
-            .hint("write NAME=file, NAME=file:PATH, NAME=passphrase or NAME=age:RECIPIENT")
-    };
-    let (name, kind) = text.split_once('=').ok_or_else(|| bad(format!("`{text}` is not NAME=KIND")))?;
-    if !valid_label(name) {
-        return Err(bad(format!(
-            "`{name}` cannot name a keyholder: use 1 to 64 of a-z 0-9 . _ -, starting with a letter or digit"
-        )));
-    }
-    let (kind, rest) = match kind.split_once(':') {
-        Some((kind, rest)) => (kind, Some(rest)),
-        None => (kind, None),
-    };
-    let kind = match (kind, rest) {
-        ("file", Some("")) => return Err(bad(format!("keyholder `{name}` names no file"))),
-        ("file", path) => Kind::File(path.map(PathBuf::from)),
-        ("passphrase", None) => Kind::Passphrase,
-        ("age", Some(list)) if !list.is_empty() => Kind::Age(list.split(',').map(str::to_owned).collect()),
-        ("age", _) => return Err(bad(format!("keyholder `{name}` names no recipient"))),
-        _ => return Err(bad(format!("`{kind}` is no kind of keyholder that this version knows"))),
-    };
-    Ok((name.to_owned(), kind))
-}
-
-/// Key files that this run has made, which are worth nothing until the vault is there.
-#[derive(Default)]
-struct MadeFiles {
-    /// Label and path.
-    files: Vec<(String, PathBuf)>,
-    /// The directory of those that have no place of their own, until the vault has an id.
-    waiting: Option<PathBuf>,
-    keep: bool,
-}
-
-impl MadeFiles {
-    fn waiting_directory(&mut self, context: &Context) -> Result<PathBuf, CliError> {
-        if let Some(directory) = &self.waiting {
-            return Ok(directory.clone());
-        }
-        let nonce: [u8; 4] = SystemEntropy.array();
-        let directory =
-            keys::key_directory(&context.env)?.join(format!("new-{:08x}", u32::from_be_bytes(nonce)));
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)
-            .map_err(|error| CliError::file("created", &directory, &error))?;
-        self.waiting = Some(directory.clone());
-        Ok(directory)
-    }
-
-    /// Gives the waiting key files their place.
-    fn settle(&mut self, context: &Context, vault: &Vault) {
-        self.keep = true;
-        let Some(waiting) = self.waiting.take() else { return };
-        let Ok(directory) = keys::key_directory(&context.env) else { return };
-        let place = directory.join(vault.keyring().vault.to_hex());
-        match std::fs::rename(&waiting, &place) {
-            Ok(()) => {
-                for (_, path) in &mut self.files {
-                    if let Ok(name) = path.strip_prefix(&waiting) {
-                        *path = place.join(name);
-                    }
-                }
-            }
-            Err(error) => context.messages.warn(&format!(
-                "the key files stay in {} because they cannot be moved to {}: {error}; give them with --key-file",
-                waiting.display(),
-                place.display()
-            )),
-        }
-    }
-}
-
-impl Drop for MadeFiles {
-    fn drop(&mut self) {
-        if self.keep {
-            return;
-        }
-        for (_, path) in &self.files {
-            let _ = std::fs::remove_file(path);
-        }
-        if let Some(directory) = &self.waiting {
-            let _ = std::fs::remove_dir(directory);
-        }
-    }
-}
-
-fn holder_failed(label: &str, error: &HolderError) -> CliError {
-    let kind = match error {
-        HolderError::Malformed(_) => ErrorKind::Usage,
-        HolderError::Exposed { .. } | HolderError::WrongSecret(_) => ErrorKind::WrongKey,
-        _ => ErrorKind::LocalFile,
-    };
-    let made = CliError::new(kind, format!("keyholder `{label}` cannot be set up")).caused_by(error);
-    match error {
-        HolderError::Exposed { .. } => made.hint("make the file readable by its owner only: chmod 600"),
-        _ => made,
-    }
-}
-
-/// Makes a keyholder; its key file, where it has one, is added to `secrets`.
-fn make_keyholder(
-    context: &Context,
-    label: &str,
-    kind: Kind,
-    made: &mut MadeFiles,
-    key_files: &mut BTreeMap<String, PathBuf>,
-) -> Result<KeyholderSpec, CliError> {
-    let failed = |error: HolderError| holder_failed(label, &error);
-    match kind {
-        Kind::Age(recipients) => age::create(&recipients).map_err(failed),
-        Kind::Passphrase => {
-            let source = &context.settings.passphrase.value;
-            let secret = secrets::passphrase(source, label, Use::Create, &context.env)?;
-            passphrase::create(&secret, passphrase::Cost::default()).map_err(failed)
-        }
-        Kind::File(Some(path)) if path.exists() => {
-            let key = key_file::read(&path).map_err(failed)?;
-            context.messages.note(&format!("keyholder `{label}` uses the key in {}", path.display()));
-            key_files.insert(label.to_owned(), path);
-            Ok(file::spec(&key))
-        }
-        Kind::File(path) => {
-            let path = match path {
-                Some(path) => path,
-                None => made.waiting_directory(context)?.join(format!("{label}.key")),
-            };
-            let spec = file::create(&path, label).map_err(failed)?;
-            made.files.push((label.to_owned(), path.clone()));
-            key_files.insert(label.to_owned(), path);
-            Ok(spec)
-        }
-    }
-}
-
 fn layout(args: &InitArgs) -> Result<Layout, CliError> {
     let bad = |what: &str, range: &std::ops::RangeInclusive<u64>| {
         let (least, most) = (crate::units::bytes(*range.start()), crate::units::bytes(*range.end()));
@@ -232,18 +83,21 @@ fn layout(args: &InitArgs) -> Result<Layout, CliError> {
 
 type Policies = (PolicyTree, PolicyTree);
 
-fn policies(args: &InitArgs, labels: &[String], by_default: bool) -> Result<Policies, CliError> {
+fn both_policies(
+    args: &InitArgs,
+    context: &Context,
+    labels: &[String],
+    by_default: bool,
+) -> Result<Policies, CliError> {
     let any = |labels: &[String]| match labels {
         [one] => PolicyTree::Keyholder(one.clone()),
         many => PolicyTree::Any(many.iter().cloned().map(PolicyTree::Keyholder).collect()),
     };
     let policy = |given: &Option<String>, default: PolicyTree| -> Result<PolicyTree, CliError> {
-        let tree = match given {
-            Some(text) => policy::parse(text)?,
-            None => default,
-        };
-        policy::validate(&tree, labels.iter().map(String::as_str))?;
-        Ok(tree)
+        match given {
+            Some(text) => policies::read(context, text, labels.iter().map(String::as_str)),
+            None => Ok(default),
+        }
     };
     let (read, write) = match by_default {
         true => (any(&["read".to_owned()]), any(&["write".to_owned()])),
@@ -270,7 +124,7 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<(), CliError> {
     if let Some(twice) = labels.iter().enumerate().find(|(nth, label)| labels[..*nth].contains(label)) {
         return Err(CliError::new(ErrorKind::Usage, format!("keyholder `{}` is named twice", twice.1)));
     }
-    let (read_policy, write_policy) = policies(args, &labels, by_default)?;
+    let (read_policy, write_policy) = both_policies(args, context, &labels, by_default)?;
     let dataset = context.settings.dataset.value.clone();
     if !valid_label(&dataset) {
         return Err(CliError::new(
@@ -294,6 +148,7 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<(), CliError> {
         let spec = make_keyholder(context, &label, kind, &mut made, &mut secrets.key_files)?;
         keyholders.insert(label, spec);
     }
+    policies::check_seats([&read_policy, &write_policy], &keyholders)?;
     let custody = Custody::new(&keyholders, secrets, keys::observer(context));
     let new = NewVault {
         keyholders,
@@ -304,6 +159,7 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<(), CliError> {
     let reason = session::reason(context, ReasonCode::Admin);
     let vault = runtime.block_on(Vault::create(store, new, &custody, &reason))?;
     made.settle(context, &vault);
+    pins::remember(context, vault.store().as_ref(), &vault.pin());
     tell(context, &dataset, &vault, &made.files)
 }
 
@@ -340,31 +196,4 @@ fn tell(context: &Context, dataset: &str, vault: &Vault, made: &[(String, PathBu
             .note("keep copies of the key files elsewhere: without them, nobody can open this vault");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keyholders_are_read() {
-        let read = |text: &str| parse_keyholder(text).map(|(_, kind)| kind);
-        assert_eq!(read("a=file").unwrap(), Kind::File(None));
-        assert_eq!(read("a=file:/x:y=z").unwrap(), Kind::File(Some("/x:y=z".into())));
-        assert_eq!(read("a=passphrase").unwrap(), Kind::Passphrase);
-        assert_eq!(read("a=age:age1x,age1y").unwrap(), Kind::Age(vec!["age1x".into(), "age1y".into()]));
-        for text in [
-            "a",
-            "=file",
-            "../x=file",
-            "A=file",
-            "a=file:",
-            "a=age",
-            "a=age:",
-            "a=kms:x",
-            "a=passphrase:secret",
-        ] {
-            assert_eq!(read(text).unwrap_err().kind(), ErrorKind::Usage, "{text}");
-        }
-    }
 }

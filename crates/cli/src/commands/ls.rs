@@ -1,6 +1,6 @@
 //! `strongroom ls`: the files of a snapshot.
 
-use crate::browse::{Lines, Node, Place, Reading};
+use crate::browse::{Browsing, Lines, Node, Place};
 use crate::commands::Context;
 use crate::error::CliError;
 use crate::snapshot_spec::SnapshotSpec;
@@ -47,15 +47,15 @@ pub struct LsArgs {
 /// # Errors
 /// Where there is no such snapshot or path, custody refuses, or something is damaged.
 pub fn run(args: &LsArgs, context: &Context) -> Result<(), CliError> {
-    let reading = Reading::open(context, ReasonCode::List, Some(&args.snapshot.selector))?;
-    let (known, place) = reading.find(context, &args.snapshot)?;
+    let browsing = Browsing::open(context, ReasonCode::List, Some(&args.snapshot.selector))?;
+    let (known, place) = browsing.find(context, &args.snapshot)?;
     let mut places = Vec::new();
     // Further paths alone mean only those.
     if args.paths.is_empty() || args.snapshot.path.is_some() {
         places.push(place);
     }
     for path in &args.paths {
-        places.push(reading.at(&known, Some(path.as_os_str().as_bytes()))?);
+        places.push(browsing.at(&known, Some(path.as_os_str().as_bytes()))?);
     }
     if context.output.is_json() {
         let mut header = known.json();
@@ -73,15 +73,15 @@ pub fn run(args: &LsArgs, context: &Context) -> Result<(), CliError> {
         }
         Ok(if args.recursive { Next::Enter } else { Next::Skip })
     };
-    places.iter().try_for_each(|place| list(&reading, place, &show))
+    places.iter().try_for_each(|place| list(&browsing, place, &show))
 }
 
 type Show<'s> = dyn Fn(&[u8], &TreeEntry) -> Result<Next, CliError> + 's;
 
-fn list(reading: &Reading, place: &Place, show: &Show<'_>) -> Result<(), CliError> {
+fn list(browsing: &Browsing, place: &Place, show: &Show<'_>) -> Result<(), CliError> {
     match (place.directory(), &place.entry) {
         (Some(directory), _) => {
-            walk(&reading.reader, &directory, &place.path, &mut |path, entry| show(path, entry))
+            walk(&browsing.reader, &directory, &place.path, &mut |path, entry| show(path, entry))
         }
         (None, Some(entry)) => show(&place.path, entry).map(|_| ()),
         (None, None) => Ok(()),

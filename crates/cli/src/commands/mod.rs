@@ -23,6 +23,7 @@ pub mod dump;
 pub mod find;
 pub mod forget;
 pub mod init;
+pub mod key;
 pub mod ls;
 pub mod man;
 pub mod mount;
@@ -75,6 +76,8 @@ pub enum Command {
     Forget(forget::ForgetArgs),
     /// Make a new vault
     Init(init::InitArgs),
+    /// See, change, switch and test who holds the keys
+    Key(key::KeyArgs),
     /// List the files of a snapshot
     Ls(ls::LsArgs),
     /// Write the manual pages into a directory
@@ -116,6 +119,7 @@ impl Command {
             Self::Find(args) => find::run(&args, context),
             Self::Forget(args) => forget::run(&args, context),
             Self::Init(args) => init::run(&args, context),
+            Self::Key(args) => key::run(&args, context),
             Self::Ls(args) => ls::run(&args, context),
             Self::Man(args) => man::run(&args, context),
             Self::Prune(args) => prune::run(&args, context),

@@ -1,11 +1,12 @@
 //! `strongroom mount`: snapshots as a read-only file system, until Ctrl-C or `umount`.
 
 use crate::args::SnapshotFilter;
-use crate::browse::Reading;
+use crate::browse::Browsing;
 use crate::catalog::Catalog;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::mounted::{Mounted, Top};
+use crate::reading::Reading;
 use crate::units;
 use clap::Args;
 use fuser::{Config, MountOption, SessionACL};
@@ -46,11 +47,11 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Where the directory is not empty, FUSE is not there, or custody refuses.
 pub fn run(args: &MountArgs, context: &Context) -> Result<(), CliError> {
     check_directory(&args.directory)?;
-    let reading = Reading::open(context, ReasonCode::Mount, None)?;
-    let catalog = Catalog::load(&reading.handle, &context.messages)?;
+    let browsing = Browsing::open(context, ReasonCode::Mount, None)?;
+    let catalog = Catalog::load(&browsing.reading.handle, &context.messages)?;
     let top = Top::new(&catalog.filter(&args.filter)?, &units::local_zone());
     // The session, with the runtime, stays until all threads of the mount have ended.
-    let Reading { session, reader, .. } = reading;
+    let Browsing { reading: Reading { session, .. }, reader } = browsing;
     let file_system = Mounted::new(top, reader, Arc::clone(&context.messages));
     let mut config = Config::default();
     config.mount_options = vec![

@@ -89,7 +89,7 @@ pub enum Overwrite {
 pub fn run(args: &RestoreArgs, context: &Context) -> Result<(), CliError> {
     let filter = filter(args)?;
     let reading = Reading::open(context, ReasonCode::Restore, Some(&args.snapshot.selector))?;
-    let known = reading.select(&args.snapshot.selector)?;
+    let known = reading.snapshot(context, &args.snapshot.selector)?;
     let reader = reading.reader(context)?;
     context.watch_signals();
 

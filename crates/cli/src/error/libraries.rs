@@ -43,7 +43,7 @@ impl From<LocationError> for CliError {
 impl From<PolicyError> for CliError {
     fn from(error: PolicyError) -> Self {
         CliError::new(ErrorKind::Usage, format!("the policy cannot be used: {error}"))
-            .hint("a policy is a keyholder's name, or any(NAME, NAME, …)")
+            .hint("a policy is a keyholder's name, any(NAME, …), all(NAME, …) or 2 of (NAME, …)")
     }
 }
 
@@ -78,9 +78,13 @@ impl From<CustodyError> for CliError {
 /// What the failures of several keyholders amount to: a refusal outweighs what can be tried again.
 fn refusal(failures: &[Failure]) -> (ErrorKind, Option<String>) {
     let any = |test: fn(&HolderError) -> bool| failures.iter().any(|failure| test(&failure.error));
-    if any(|error| matches!(error, HolderError::Denied(_))) {
+    let refuses = |error: &HolderError| {
+        use HolderError::{Deleted, Denied, Disabled, PendingDeletion};
+        matches!(error, Denied(_) | Disabled(_) | PendingDeletion(_) | Deleted(_))
+    };
+    if any(refuses) {
         (ErrorKind::CustodyRefused, None)
-    } else if any(|error| matches!(error, HolderError::Unreachable(_))) {
+    } else if any(HolderError::is_passing) {
         (ErrorKind::KeyholderUnreachable, None)
     } else if any(|error| matches!(error, HolderError::Exposed { .. })) {
         (ErrorKind::WrongKey, Some("make the file readable by its owner only: chmod 600".into()))
@@ -106,6 +110,7 @@ impl From<VaultError> for CliError {
         match error {
             VaultError::Store(error) => error.into(),
             VaultError::Custody(error) => error.into(),
+            VaultError::Pinned(_) => from(ErrorKind::Pinned, &error),
             VaultError::Damaged { ref source, .. } => {
                 let kind = match source.damage {
                     Damage::Version(_) => ErrorKind::VaultTooNew,

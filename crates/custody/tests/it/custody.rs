@@ -22,7 +22,7 @@ use strongroom_format::{
 use zeroize::Zeroizing;
 
 /// A keyholder that hides nothing and fails as it is told.
-struct Fake {
+pub(crate) struct Fake {
     label: &'static str,
     effort: Effort,
     failure: Option<fn() -> HolderError>,
@@ -31,11 +31,16 @@ struct Fake {
 }
 
 impl Fake {
-    fn new(label: &'static str, effort: Effort) -> Self {
+    pub(crate) fn new(label: &'static str, effort: Effort) -> Self {
         Self { label, effort, failure: None, failing: AtomicU32::new(0) }
     }
 
-    fn failing(label: &'static str, effort: Effort, times: u32, failure: fn() -> HolderError) -> Self {
+    pub(crate) fn failing(
+        label: &'static str,
+        effort: Effort,
+        times: u32,
+        failure: fn() -> HolderError,
+    ) -> Self {
         Self { label, effort, failure: Some(failure), failing: AtomicU32::new(times) }
     }
 
@@ -77,21 +82,21 @@ impl Keyholder for Fake {
     }
 }
 
-fn unreachable() -> HolderError {
+pub(crate) fn unreachable() -> HolderError {
     HolderError::Unreachable("no route".into())
 }
 
-fn denied() -> HolderError {
+pub(crate) fn denied() -> HolderError {
     HolderError::Denied("key is pending deletion".into())
 }
 
-fn custody(fakes: Vec<Fake>, observer: Arc<dyn Observer>) -> Custody {
+pub(crate) fn custody(fakes: Vec<Fake>, observer: Arc<dyn Observer>) -> Custody {
     let holders = fakes.into_iter().map(|fake| Arc::new(fake) as Arc<dyn Keyholder>);
     Custody::from_holders(holders, observer)
         .with_retry(Retry { attempts: 3, pause: Duration::from_millis(1) })
 }
 
-fn reason() -> Reason {
+pub(crate) fn reason() -> Reason {
     Reason::new(ReasonCode::Restore).with_text("ticket 7")
 }
 
@@ -102,6 +107,7 @@ fn made_for_three() -> strongroom_format::keyring::WrappedKey {
         wraps: ["person", "device", "local"]
             .map(|holder| strongroom_format::keyring::Wrap {
                 holder: holder.into(),
+                commitment: None,
                 blob: key().expose().to_vec(),
             })
             .to_vec(),

@@ -5,6 +5,7 @@
 mod custody;
 mod holders;
 mod plugin;
+mod thresholds;
 
 use std::path::{Path, PathBuf};
 use strongroom_format::{

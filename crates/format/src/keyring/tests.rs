@@ -16,7 +16,7 @@ fn wrapped(labels: &[&str]) -> WrappedKey {
         commitment: seed().commitment(),
         wraps: labels
             .iter()
-            .map(|label| Wrap { holder: (*label).into(), blob: label.as_bytes().to_vec() })
+            .map(|label| Wrap { holder: (*label).into(), commitment: None, blob: label.as_bytes().to_vec() })
             .collect(),
     }
 }
@@ -154,8 +154,12 @@ fn signed_but_malformed_documents_are_refused() {
         Err(Damage::Document(text)) => text,
         other => panic!("{other:?}"),
     };
-    assert!(document(r#"{"any":["paper"]}"#, r#"{"all":["paper"]}"#).contains(r#"policy node "all""#));
-    assert!(document(r#"{"any":["paper"]}"#, r#"{"any":["paper"],"any":[]}"#).contains("one key"));
+    assert!(document(r#"{"any":["paper"]}"#, r#"{"most":["paper"]}"#).contains(r#"policy node "most""#));
+    assert!(
+        document(r#"{"any":["paper"]}"#, r#"{"of":["paper"],"threshold":1}"#).contains(r#"policy node "of""#)
+    );
+    assert!(document(r#"{"any":["paper"]}"#, r#"{"threshold":1}"#).contains("must follow"));
+    assert!(document(r#"{"any":["paper"]}"#, r#"{"any":["paper"],"any":[]}"#).contains("a key too many"));
     assert!(document(r#"{"any":["paper"]}"#, "{}").contains("empty"));
     assert!(document(r#""version":1"#, r#""version":1,"extra":2"#).contains("unknown field"));
     assert!(document(r#""paper":{"kind""#, r#""office":{"kind""#).contains("twice"));

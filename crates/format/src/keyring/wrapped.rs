@@ -24,16 +24,61 @@ const PARAMETER_TEXT_MAX: usize = 16 << 10;
 /// Most texts in a list of a parameter.
 const PARAMETER_LIST_MAX: usize = 256;
 
-/// Who can open a key. In JSON a label is a string, and `any` is `{"any": [...]}`.
+/// Who can open a key. In JSON a label is a string, and the nodes are `{"any": [...]}`, `{"all": [...]}` and
+/// `{"threshold": 2, "of": [...]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PolicyTree {
     /// This keyholder.
     Keyholder(String),
     /// Each of these alone.
     Any(Vec<PolicyTree>),
+    /// These together.
+    All(Vec<PolicyTree>),
+    /// So many of these together.
+    Threshold {
+        /// How many.
+        needed: u8,
+        /// Of whom.
+        of: Vec<PolicyTree>,
+    },
 }
 
 impl PolicyTree {
+    /// The children of a node; none of a keyholder.
+    #[must_use]
+    pub fn children(&self) -> &[PolicyTree] {
+        match self {
+            Self::Keyholder(_) => &[],
+            Self::Any(children) | Self::All(children) | Self::Threshold { of: children, .. } => children,
+        }
+    }
+
+    /// How many children are needed together; 1 for a keyholder.
+    #[must_use]
+    pub fn needed(&self) -> usize {
+        match self {
+            Self::Keyholder(_) | Self::Any(_) => 1,
+            Self::All(children) => children.len(),
+            Self::Threshold { needed, .. } => usize::from(*needed),
+        }
+    }
+
+    /// The labels of all keyholders, from left to right, each with whether it holds a share only: where one of
+    /// the nodes above it needs more than one child.
+    #[must_use]
+    pub fn seats(&self) -> Vec<(&str, bool)> {
+        let mut seats = Vec::new();
+        let mut stack = vec![(self, false)];
+        while let Some((node, share)) = stack.pop() {
+            if let Self::Keyholder(label) = node {
+                seats.push((label.as_str(), share));
+            }
+            let share = share || node.needed() > 1;
+            stack.extend(node.children().iter().rev().map(|child| (child, share)));
+        }
+        seats
+    }
+
     /// The labels of all keyholders named, from left to right.
     pub fn leaves(&self) -> impl Iterator<Item = &str> {
         let mut stack = vec![self];
@@ -41,7 +86,7 @@ impl PolicyTree {
             loop {
                 match stack.pop()? {
                     Self::Keyholder(label) => return Some(label.as_str()),
-                    Self::Any(children) => stack.extend(children.iter().rev()),
+                    node => stack.extend(node.children().iter().rev()),
                 }
             }
         })
@@ -72,30 +117,31 @@ impl PolicyTree {
         match self {
             Self::Keyholder(label) if valid_label(label) => Ok(()),
             Self::Keyholder(_) => Err(FormatError::new(object, Damage::Field("policy: label"))),
-            Self::Any(children) if children.is_empty() => {
+            node if node.children().is_empty() => {
                 Err(FormatError::new(object, Damage::Field("policy: empty node")))
             }
-            Self::Any(children) => children.iter().try_for_each(|child| child.check_shape(object, depth + 1)),
+            node if !(1..=node.children().len()).contains(&node.needed()) => {
+                Err(FormatError::new(object, Damage::Field("policy: threshold")))
+            }
+            node => node.children().iter().try_for_each(|child| child.check_shape(object, depth + 1)),
         }
     }
 }
 
 impl fmt::Display for PolicyTree {
-    /// The form of the command line: `any(a, b)`.
+    /// The form of the command line: `any(a, 2 of (b, c, d))`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keyholder(label) => f.write_str(label),
-            Self::Any(children) => {
-                f.write_str("any(")?;
-                for (i, child) in children.iter().enumerate() {
-                    if i > 0 {
-                        f.write_str(", ")?;
-                    }
-                    write!(f, "{child}")?;
-                }
-                f.write_str(")")
-            }
+            Self::Keyholder(label) => return f.write_str(label),
+            Self::Any(_) => f.write_str("any(")?,
+            Self::All(_) => f.write_str("all(")?,
+            Self::Threshold { needed, .. } => write!(f, "{needed} of (")?,
         }
+        for (i, child) in self.children().iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            write!(f, "{comma}{child}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -103,9 +149,12 @@ impl Serialize for PolicyTree {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Keyholder(label) => s.serialize_str(label),
-            Self::Any(children) => {
-                let mut map = s.serialize_map(Some(1))?;
-                map.serialize_entry("any", children)?;
+            Self::Any(children) => s.collect_map([("any", children)]),
+            Self::All(children) => s.collect_map([("all", children)]),
+            Self::Threshold { needed, of } => {
+                let mut map = s.serialize_map(Some(2))?;
+                map.serialize_entry("threshold", needed)?;
+                map.serialize_entry("of", of)?;
                 map.end()
             }
         }
@@ -120,7 +169,7 @@ impl<'de> Deserialize<'de> for PolicyTree {
             type Value = PolicyTree;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a keyholder's label or {\"any\": [...]}")
+                f.write_str("a keyholder's label, or a node {\"any\": [...]}, {\"all\": [...]} or {\"threshold\": 2, \"of\": [...]}")
             }
 
             fn visit_str<E: de::Error>(self, label: &str) -> Result<PolicyTree, E> {
@@ -131,17 +180,27 @@ impl<'de> Deserialize<'de> for PolicyTree {
                 let Some(kind) = map.next_key::<String>()? else {
                     return Err(de::Error::custom("a policy node is empty"));
                 };
-                if kind != "any" {
-                    let kind: String = kind.chars().take(32).collect();
-                    return Err(de::Error::custom(format_args!(
-                        "policy node {kind:?} is not known to this program, which knows only \"any\""
-                    )));
-                }
-                let children = map.next_value()?;
+                let node = match kind.as_str() {
+                    "any" => PolicyTree::Any(map.next_value()?),
+                    "all" => PolicyTree::All(map.next_value()?),
+                    "threshold" => {
+                        let needed = map.next_value()?;
+                        match map.next_key::<String>()?.as_deref() {
+                            Some("of") => PolicyTree::Threshold { needed, of: map.next_value()? },
+                            _ => return Err(de::Error::custom("\"of\" must follow \"threshold\"")),
+                        }
+                    }
+                    _ => {
+                        let kind: String = kind.chars().take(32).collect();
+                        return Err(de::Error::custom(format_args!(
+                            "policy node {kind:?} is not known to this program"
+                        )));
+                    }
+                };
                 if map.next_key::<String>()?.is_some() {
-                    return Err(de::Error::custom("a policy node has one key"));
+                    return Err(de::Error::custom("a policy node has a key too many"));
                 }
-                Ok(PolicyTree::Any(children))
+                Ok(node)
             }
         }
 
@@ -216,13 +275,17 @@ pub struct WrappedKey {
 pub struct Wrap {
     /// The keyholder's label.
     pub holder: String,
+    /// [`crate::Secret32::commitment`] of the keyholder's share, in hexadecimal. None where it holds the key itself.
+    #[serde(with = "optional_hex_32", default, skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<[u8; 32]>,
     /// What it made, in base64; its meaning is the keyholder's own.
     #[serde(with = "base64")]
     pub blob: Vec<u8>,
 }
 
 impl WrappedKey {
-    /// Checks limits for `object`, and that there is exactly one wrap for each keyholder of the policy.
+    /// Checks limits for `object`, that there is exactly one wrap for each keyholder of the policy, and that
+    /// those of shares, and only those, have a commitment of their own.
     ///
     /// # Errors
     /// [`Damage::Limit`] or [`Damage::Field`] about the wrapped key.
@@ -231,8 +294,9 @@ impl WrappedKey {
         if self.wraps.iter().any(|wrap| wrap.blob.len() > WRAP_MAX) {
             return Err(FormatError::new(object, Damage::Limit("wrap")));
         }
-        let mut wanted: Vec<&str> = self.policy.leaves().collect();
-        let mut present: Vec<&str> = self.wraps.iter().map(|wrap| wrap.holder.as_str()).collect();
+        let mut wanted = self.policy.seats();
+        let present = self.wraps.iter().map(|wrap| (wrap.holder.as_str(), wrap.commitment.is_some()));
+        let mut present: Vec<(&str, bool)> = present.collect();
         wanted.sort_unstable();
         present.sort_unstable();
         if wanted == present { Ok(()) } else { Err(FormatError::new(object, Damage::Field("wraps"))) }
@@ -240,8 +304,8 @@ impl WrappedKey {
 
     /// What this keyholder made.
     #[must_use]
-    pub fn wrap_of(&self, holder: &str) -> Option<&[u8]> {
-        self.wraps.iter().find(|wrap| wrap.holder == holder).map(|wrap| wrap.blob.as_slice())
+    pub fn wrap_of(&self, holder: &str) -> Option<&Wrap> {
+        self.wraps.iter().find(|wrap| wrap.holder == holder)
     }
 }
 
@@ -260,6 +324,21 @@ mod hex_32 {
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or_else(|| de::Error::custom("a commitment is 32 bytes in lower-case hexadecimal"))
+    }
+}
+
+mod optional_hex_32 {
+    use super::{Deserializer, Serializer, hex_32};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<[u8; 32]>, s: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => hex_32::serialize(bytes, s),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<[u8; 32]>, D::Error> {
+        hex_32::deserialize(d).map(Some)
     }
 }
 

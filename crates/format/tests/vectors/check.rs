@@ -42,6 +42,7 @@ pub(crate) const KINDS: &[&str] = &[
     "path",
     "refs node",
     "session marker",
+    "shares",
     "snapshot",
     "varint",
     "vault document",
@@ -112,6 +113,7 @@ pub(crate) fn check(kind: &str, input: &Value) -> Result<Value, String> {
             unescape_path(i.text("text")).map(|bytes| json!({ "bytes": hex(&bytes) })).ok_or(field_error())
         }
         "refs node" => RefsNode::decode(&i.bytes("bytes")).map(|node| refs_node(&node)),
+        "shares" => Ok(json!({ "secret": hex(&combine(&input["shares"])) })),
         "session marker" => SessionMarker::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
             .map(|document| json!({ "document": document })),
         "snapshot" => Snapshot::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
@@ -122,6 +124,37 @@ pub(crate) fn check(kind: &str, input: &Value) -> Result<Value, String> {
         other => panic!("vectors of kind {other:?} are not known"),
     };
     result.map_err(damage_word)
+}
+
+/// Multiplication in the field of [V-4.2], bit by bit.
+pub(crate) fn times(mut a: u8, mut b: u8) -> u8 {
+    let mut product = 0;
+    while b > 0 {
+        product ^= if b & 1 == 1 { a } else { 0 };
+        a = (a << 1) ^ if a & 0x80 == 0 { 0 } else { 0x1d };
+        b >>= 1;
+    }
+    product
+}
+
+/// The values at 0 of the polynomials through the shares.
+fn combine(shares: &Value) -> Vec<u8> {
+    let points: Vec<(u8, [u8; 32])> = shares
+        .as_array()
+        .expect("a list of shares")
+        .iter()
+        .map(|share| (Input(share).number("at"), Input(share).array("share")))
+        .collect();
+    let inverse = |a: u8| (1..=255).find(|b| times(a, *b) == 1).expect("no share is at another's place");
+    let mut secret = vec![0; 32];
+    for (at, values) in &points {
+        let others = points.iter().map(|(other, _)| *other).filter(|other| other != at);
+        let weight = others.fold(1, |weight, other| times(weight, times(other, inverse(other ^ at))));
+        for (byte, value) in secret.iter_mut().zip(values) {
+            *byte ^= times(weight, *value);
+        }
+    }
+    secret
 }
 
 fn owner(i: &Input<'_>) -> Owner {

@@ -2,12 +2,12 @@
 
 use super::Survey;
 use crate::{
-    access::ReadKeys,
     error::{Result, VaultError},
     groups::GroupReader,
     handle::DatasetHandle,
     health::Health,
     marks::Marks,
+    read_keys::ReadKeys,
     snapshots::StoredSnapshot,
     tree::{self, EntryRefs},
 };

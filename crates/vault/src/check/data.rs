@@ -2,7 +2,6 @@
 
 use super::{Defect, Finding, Report, Survey};
 use crate::{
-    access::ReadKeys,
     error::{Result, VaultError},
     groups::GroupBuffer,
     handle::DatasetHandle,
@@ -10,6 +9,7 @@ use crate::{
     index::{Pack, Run},
     monitor::Monitor,
     pool,
+    read_keys::ReadKeys,
     snapshots::is_spoilt,
 };
 use std::{

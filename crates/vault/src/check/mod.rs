@@ -19,7 +19,6 @@ pub(crate) use data::read_packs;
 use report::Findings;
 
 use crate::{
-    access::ReadKeys,
     error::{Result, VaultError},
     groups::GroupReader,
     handle::DatasetHandle,
@@ -27,6 +26,7 @@ use crate::{
     index::Location,
     marks::Marks,
     monitor::Monitor,
+    read_keys::ReadKeys,
     snapshots::{self, Snapshots},
     walk::{Visitor, Walk},
 };

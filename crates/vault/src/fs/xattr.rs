@@ -15,6 +15,9 @@ const LIST_GUESS: usize = 512;
 /// Room for most values.
 const VALUE_GUESS: usize = 256;
 
+/// Names and values of one entry together: what is far above any use, and far below what a page can hold.
+const TOTAL_MAX: usize = 4 << 20;
+
 /// The extended attributes of one entry.
 #[derive(Debug, Default)]
 pub struct Xattrs {
@@ -53,6 +56,7 @@ fn read(
         Err(error) => return Err(error.into()),
     };
     let mut xattrs = Xattrs::default();
+    let mut total = 0;
     for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
         let limit = |what| io::Error::new(io::ErrorKind::InvalidData, what);
         if xattrs.attributes.len() == XATTRS_MAX || name.len() > NAME_MAX {
@@ -65,7 +69,13 @@ fn read(
             Ok(value) if value.len() > XATTR_VALUE_MAX => {
                 xattrs.failed.push((name.to_vec(), limit("the attribute's value is too large")));
             }
-            Ok(value) => xattrs.attributes.push((name.to_vec(), value)),
+            Ok(value) if total + name.len() + value.len() > TOTAL_MAX => {
+                xattrs.failed.push((name.to_vec(), limit("the entry's attributes are too large together")));
+            }
+            Ok(value) => {
+                total += name.len() + value.len();
+                xattrs.attributes.push((name.to_vec(), value));
+            }
             // Removed between the two calls.
             Err(Errno::NODATA) => {}
             Err(error) => xattrs.failed.push((name.to_vec(), error.into())),

@@ -21,7 +21,7 @@ mod survey;
 pub use execute::{PruneOutcome, Waiting};
 
 use crate::{
-    access::ReadKeys, error::Result, handle::DatasetHandle, monitor::Monitor, packer::Compression,
+    error::Result, handle::DatasetHandle, monitor::Monitor, packer::Compression, read_keys::ReadKeys,
     session::RunningSession, sink::SessionKey,
 };
 use std::{

@@ -2,7 +2,6 @@
 
 use super::packs;
 use crate::{
-    access::ReadKeys,
     backup::{DirectoryWriter, write_snapshot},
     check::{Subset, Survey, Taint, read_packs},
     error::{Result, VaultError},
@@ -10,6 +9,7 @@ use crate::{
     handle::DatasetHandle,
     monitor::Monitor,
     packer::{Compression, Packer},
+    read_keys::ReadKeys,
     session::Session,
     sink::{SessionKey, Sink},
     snapshots::{DamagedSnapshot, StoredSnapshot},

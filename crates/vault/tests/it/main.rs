@@ -10,6 +10,8 @@ mod damage;
 mod faults;
 mod file_system;
 mod hostile_tree;
+mod lifecycle;
+mod pins;
 mod prune;
 mod prune_model;
 mod repair;

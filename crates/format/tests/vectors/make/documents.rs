@@ -61,8 +61,8 @@ fn wrapped(key: &Secret32) -> WrappedKey {
         policy: PolicyTree::Any(vec![label("office"), PolicyTree::Any(vec![label("paper")])]),
         commitment: key.commitment(),
         wraps: vec![
-            Wrap { holder: "office".into(), blob: Repeatable::bytes("office", 40) },
-            Wrap { holder: "paper".into(), blob: Repeatable::bytes("paper", 41) },
+            Wrap { holder: "office".into(), commitment: None, blob: Repeatable::bytes("office", 40) },
+            Wrap { holder: "paper".into(), commitment: None, blob: Repeatable::bytes("paper", 41) },
         ],
     }
 }
@@ -144,7 +144,56 @@ fn keyrings() -> Vec<Vector> {
     let stolen_json = edited(&edited(&json, &ours, &theirs), &vault().to_hex(), &stolen.vault_id().to_hex());
     let deep = format!("{}\"office\"{}", "{\"any\":[".repeat(8), "]}".repeat(8));
     let any = r#""write_policy":"office","signing""#;
+    // A keyring whose write policy and write key are under a threshold.
+    let custodians = PolicyTree::Any(vec![
+        label("office"),
+        PolicyTree::All(vec![label("paper"), PolicyTree::Threshold { needed: 1, of: vec![label("safe")] }]),
+    ]);
+    let mut several = first.clone();
+    several.keyholders.insert("safe".into(), first.keyholders["office"].clone());
+    several.write_policy = custodians.clone();
+    let share = |holder: &str| Wrap {
+        holder: holder.into(),
+        commitment: Some(secret(holder).commitment()),
+        blob: Repeatable::bytes(holder, 42),
+    };
+    let whole = Wrap { holder: "office".into(), commitment: None, blob: Repeatable::bytes("office", 40) };
+    several.datasets[0].write_key = WrappedKey {
+        policy: custodians,
+        commitment: write_key().commitment(),
+        wraps: vec![whole, share("paper"), share("safe")],
+    };
+    let several_bytes = several.sign_and_encode(&signing_seed()).expect("a good keyring");
+    let several_json = to_json(&several);
+    let edit_several = |name: &str, damage: &str, from: &str, to: &str| {
+        fault(name, damage, &signed(&signing_seed(), &edited(&several_json, from, to)))
+    };
+    let one_of = r#"{"threshold":1,"of":["safe"]}"#;
+    let paper = hex(&secret("paper").commitment());
     vec![
+        good("policies of all kinds", "keyring", input(&several_bytes)),
+        edit_several("more needed than there are", "field", one_of, r#"{"threshold":2,"of":["safe"]}"#),
+        edit_several("none needed", "field", one_of, r#"{"threshold":0,"of":["safe"]}"#),
+        edit_several(
+            "a threshold behind its children",
+            "document",
+            one_of,
+            r#"{"of":["safe"],"threshold":1}"#,
+        ),
+        edit_several("a threshold of nothing", "document", one_of, r#"{"threshold":1}"#),
+        edit_several(
+            "a threshold that is no number",
+            "document",
+            one_of,
+            r#"{"threshold":"1","of":["safe"]}"#,
+        ),
+        edit_several("a share without its commitment", "field", &format!(r#""commitment":"{paper}","#), ""),
+        edit(
+            "a commitment where there is no share",
+            "field",
+            r#"{"holder":"office","blob""#,
+            &format!(r#"{{"holder":"office","commitment":"{paper}","blob""#),
+        ),
         good("first version", "keyring", input(&bytes)),
         good("second version", "keyring", input(&second)),
         good("with white space", "keyring", input(&spaced)),
@@ -165,7 +214,7 @@ fn keyrings() -> Vec<Vector> {
         edit("a number as a text", "document", r#""version":1"#, r#""version":"1""#),
         edit("a number with a fraction", "document", r#""version":1"#, r#""version":1.0"#),
         edit("an id in upper case", "document", &dataset().to_hex(), &dataset().to_hex().to_uppercase()),
-        edit("an unknown policy node", "document", any, r#""write_policy":{"all":["office"]},"signing""#),
+        edit("an unknown policy node", "document", any, r#""write_policy":{"most":["office"]},"signing""#),
         edit(
             "a policy node with two fields",
             "document",

@@ -1,7 +1,7 @@
 //! Derivations, ids, numbers, contexts, seals to public keys, names.
 
 use super::{Add, Repeatable, Vector, bad, dataset, flipped, good, secret, vault, with, write_key};
-use crate::hex::hex;
+use crate::{check, hex::hex};
 use serde_json::{Value, json};
 use strongroom_format::{
     context::{Context, Purpose},
@@ -13,6 +13,7 @@ use strongroom_format::{
 pub(super) fn make(add: &mut Add<'_>) {
     add("derive.json", derive());
     add("commitment.json", commitment());
+    add("shares.json", shares());
     add("chunk-id.json", chunk_ids());
     add("padded.json", padded());
     add("varint.json", varints());
@@ -41,6 +42,34 @@ fn commitment() -> Vec<Vector> {
     vec![
         good("of the write key", "commitment", json!({ "secret": hex(write_key().expose()) })),
         good("of zeros", "commitment", json!({ "secret": hex(&[0; 32]) })),
+    ]
+}
+
+/// The value at `at` of the polynomial with these coefficients, the constant term first.
+fn value(coefficients: &[u8], at: u8) -> u8 {
+    coefficients.iter().rev().fold(0, |sum, coefficient| check::times(sum, at) ^ coefficient)
+}
+
+fn shares() -> Vec<Vector> {
+    let share = |name: &str, needed: usize, at: u8| {
+        let secret = secret(name);
+        let random = Repeatable::bytes(&format!("coefficients of {name}"), 32 * (needed - 1));
+        let values = (0..32).map(|byte| {
+            let others = (1..needed).map(|nth| random[byte * (needed - 1) + nth - 1]);
+            let coefficients: Vec<u8> = [secret.expose()[byte]].into_iter().chain(others).collect();
+            value(&coefficients, at)
+        });
+        json!({ "at": at, "share": hex(&values.collect::<Vec<u8>>()) })
+    };
+    let vector = |name: &str, from: &[u8]| {
+        let shares: Vec<Value> = from.iter().map(|at| share(name, from.len(), *at)).collect();
+        good(name, "shares", json!({ "shares": shares }))
+    };
+    vec![
+        vector("the first two", &[1, 2]),
+        vector("the last two of three", &[2, 3]),
+        vector("three in another order", &[5, 1, 3]),
+        vector("as many as a policy can have", &(1..=64).collect::<Vec<u8>>()),
     ]
 }
 

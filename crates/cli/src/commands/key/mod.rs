@@ -1,0 +1,114 @@
+//! `strongroom key`: who holds the keys of a vault, and the life of those keys.
+
+mod change;
+mod drill;
+mod explain;
+mod rewrap;
+mod status;
+mod switch;
+
+use crate::commands::Context;
+use crate::error::CliError;
+use crate::session::Session;
+use clap::{Args, Subcommand};
+use strongroom_custody::ReasonCode;
+
+const EXAMPLES: &str = "Examples:\n\
+    \x20 strongroom key status\n\
+    \x20 strongroom key explain\n\
+    \x20 strongroom key add safe=file:/media/safe.key --read\n\
+    \x20 strongroom key remove laptop\n\
+    \x20 strongroom key rewrap --read-policy 'any(kms, 2 of (alice, bob, carol))'\n\
+    \x20 strongroom key test";
+
+/// See, change, switch and test who holds the keys
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct KeyArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: KeyAction,
+}
+
+/// What to do with keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeyAction {
+    /// Add a keyholder, and wrap the keys to it
+    Add(change::AddArgs),
+    /// Draw the policies of a dataset, with what each keyholder can do now
+    Explain,
+    /// Take a keyholder out of the policies, and wrap the keys without it
+    Remove(change::RemoveArgs),
+    /// Let the provider enable a key that was suspended
+    Resume(switch::SwitchArgs),
+    /// Wrap the keys under the policies in force, or under new ones
+    Rewrap(rewrap::RewrapArgs),
+    /// Open the next epoch now: later backups seal to a new read key
+    Rotate,
+    /// Show the keyholders, what each can do now, and what is in danger
+    Status,
+    /// Let the provider disable a key: nothing opens by it until it is resumed
+    Suspend(switch::SwitchArgs),
+    /// Challenge the keyholders: each must open what it wrapped
+    Test(drill::TestArgs),
+    /// Take the vault as it stands for the right one, after a change that you know of
+    Trust(TrustArgs),
+}
+
+/// Options of `key trust`.
+#[derive(Args, Clone, Debug)]
+pub struct TrustArgs {
+    /// The id of the vault, as it was written down when it was made
+    #[arg(value_name = "VAULT-ID")]
+    pub id: String,
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Where custody refuses, the storage fails, or what was asked makes no sense.
+pub fn run(args: &KeyArgs, context: &Context) -> Result<(), CliError> {
+    match &args.action {
+        KeyAction::Add(args) => change::add(args, context),
+        KeyAction::Explain => explain::run(context),
+        KeyAction::Remove(args) => change::remove(args, context),
+        KeyAction::Resume(args) => switch::run(args, strongroom_custody::Switch::On, context),
+        KeyAction::Rewrap(args) => rewrap::run(args, context),
+        KeyAction::Rotate => rotate(context),
+        KeyAction::Status => status::run(context),
+        KeyAction::Suspend(args) => switch::run(args, strongroom_custody::Switch::Off, context),
+        KeyAction::Test(args) => drill::run(args, context),
+        KeyAction::Trust(args) => trust(args, context),
+    }
+}
+
+fn rotate(context: &Context) -> Result<(), CliError> {
+    let session = Session::open(context, ReasonCode::Admin)?;
+    let handle = session.write()?;
+    let number = session.block_on(session.vault.rotate(&handle, &session.custody, &session.reason))?;
+    if context.output.is_json() {
+        return context.output.json(&serde_json::json!({
+            "message_type": "epoch_opened", "dataset": session.dataset, "epoch": number,
+        }));
+    }
+    context.output.line(&format!(
+        "Opened epoch {number} of dataset {}: backups from now on seal to its read key",
+        session.dataset
+    ))
+}
+
+fn trust(args: &TrustArgs, context: &Context) -> Result<(), CliError> {
+    let vault = Session::open_unpinned(context)?;
+    crate::pins::trust(context, &vault, &args.id)?;
+    if context.output.is_json() {
+        let keyring = vault.keyring();
+        return context.output.json(&serde_json::json!({
+            "message_type": "trusted", "vault": keyring.vault, "keyring": keyring.version,
+        }));
+    }
+    context.output.line(&format!(
+        "This machine now takes vault {} with version {} of its keyring for the right one",
+        args.id,
+        vault.keyring().version
+    ))
+}
