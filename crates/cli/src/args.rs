@@ -46,6 +46,14 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
 
+    /// Request for keys that custodians approved; its private key lies beside it, and is used up
+    #[arg(long, global = true, value_name = "FILE", requires = "approval")]
+    pub request: Option<PathBuf>,
+
+    /// Approval of --request; may be repeated
+    #[arg(long, global = true, value_name = "FILE", requires = "request")]
+    pub approval: Vec<PathBuf>,
+
     /// File whose first line is the passphrase [env: STRONGROOM_PASSPHRASE_FILE]
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "passphrase_command")]
     pub passphrase_file: Option<PathBuf>,

@@ -3,6 +3,7 @@
 //! In scope: everything that touches a terminal, the environment, the home directory or the process.
 //! Out of scope: whatever a program other than a terminal user could want, which is in the libraries.
 
+pub mod approvals;
 pub mod archive;
 pub mod args;
 pub mod browse;

@@ -1,5 +1,6 @@
 //! From settings to an open vault: runtime, storage, keyholders, secrets, cache, and why keys are used.
 
+use crate::approvals;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::keys;
@@ -105,6 +106,7 @@ impl Session {
         let keyring = vault.keyring();
         let secrets = keys::secrets(context, &keyring.vault, &keyring.keyholders);
         let custody = Custody::new(&keyring.keyholders, secrets, keys::observer(context));
+        let custody = approvals::apply(context, keyring, custody)?;
         let settings = &context.settings;
         let cache = settings.cache_dir.as_ref().filter(|_| settings.cache.value);
         Ok(Self {

@@ -70,6 +70,10 @@ pub struct Settings {
     pub key_files: Vec<Sourced<KeyFile>>,
     /// age identity files.
     pub identities: Vec<Sourced<PathBuf>>,
+    /// A request for keys.
+    pub request: Option<PathBuf>,
+    /// Its approvals.
+    pub approvals: Vec<PathBuf>,
     /// Where a passphrase comes from; without one, the terminal is asked.
     pub passphrase: Sourced<PassphraseSource>,
     /// Why keys are used.
@@ -196,6 +200,8 @@ impl Settings {
             config,
             key_files: key_files(flags, text("STRONGROOM_KEY_FILE")?, &section)?,
             identities: identities(flags, env, &section),
+            request: flags.request.clone(),
+            approvals: flags.approval.clone(),
             passphrase: passphrase(flags, env, &section)?,
             reason: layers(flags.reason.clone(), text("STRONGROOM_REASON")?, file.reason),
             cache_dir,

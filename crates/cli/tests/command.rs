@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 24] = [
+const WORKING: [&str; 25] = [
     "backup",
     "check",
     "completions",
@@ -42,6 +42,7 @@ const WORKING: [&str; 24] = [
     "man",
     "mount",
     "prune",
+    "quorum",
     "repair",
     "restore",
     "snapshots",

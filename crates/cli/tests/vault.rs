@@ -457,3 +457,55 @@ fn forget_prunes_where_it_is_told_to() {
     world.ok(&["restore", "latest", "--target", target.to_str().unwrap()]);
     world.ok(&["check", "--read-data"]);
 }
+
+#[test]
+fn a_quorum_reads_without_meeting() {
+    let world = World::empty();
+    let mut init = vec!["init".to_owned(), "-q".into()];
+    for name in ["host", "alice", "bob", "carol"] {
+        init.extend(["--keyholder".into(), format!("{name}=file:{name}.key")]);
+    }
+    init.extend(["--write-policy", "host", "--read-policy", "2 of (alice, bob, carol)"].map(str::to_owned));
+    world.ok(&init.iter().map(String::as_str).collect::<Vec<_>>());
+    std::fs::write(world.path("src/file"), "worth a company").unwrap();
+    world.ok(&["backup", "-q", "--key-file", "host=host.key", &world.src()]);
+
+    assert!(world.fails(&["quorum", "request", "-o", "r"], 2).contains("reason"));
+    let shown = world.ok(&["quorum", "request", "-o", "r", "--reason", "ticket 7"]);
+    assert!(shown.contains("ticket 7") && shown.contains("2 of (alice, bob, carol)"), "{shown}");
+    assert_eq!(std::fs::metadata(world.path("r.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    world.fails(&["quorum", "request", "-o", "r", "--reason", "again"], 1);
+
+    // A custodian needs neither the vault nor anything else of the requester.
+    let approve = |name: &str| {
+        let key = format!("{name}={}", world.path(&format!("{name}.key")).display());
+        let out = format!("{name}.approval");
+        let args = ["quorum", "approve", "r", "--as", name, "-o", &out, "--yes", "--key-file", &key];
+        let output = world.command(&args).env_remove("STRONGROOM_VAULT").output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    let unasked = ["quorum", "approve", "r", "--as", "bob", "-o", "x", "--key-file", "bob=bob.key"];
+    assert!(world.fails(&unasked, 2).contains("yes"));
+    assert_eq!(approve("bob").0, Some(0));
+    let status = ["quorum", "status", "r", "bob.approval"];
+    assert!(world.fails(&status, 5).contains("do not satisfy"));
+    assert_eq!(approve("carol").0, Some(0));
+    let both = [status.as_slice(), &["carol.approval"]].concat();
+    assert!(world.ok(&both).contains("suffice"));
+
+    let restore = ["restore", "latest", "--target", "out", "--request", "r", "--approval", "bob.approval"];
+    assert!(world.fails(&restore, 5).contains("do not satisfy"));
+    assert!(world.path("r.key").exists(), "what opened nothing is not used up");
+    let restore = [restore.as_slice(), &["--approval", "carol.approval"]].concat();
+    world.ok(&restore);
+    let found = Command::new("grep").args(["-r", "worth a company"]).arg(world.path("out")).status().unwrap();
+    assert!(found.success());
+    assert!(!world.path("r.key").exists());
+    assert!(world.fails(&restore, 5).contains("private key"), "it opens once");
+
+    let mut changed = std::fs::read_to_string(world.path("r")).unwrap();
+    changed = changed.replace("ticket 7", "ticket 8");
+    std::fs::write(world.path("r"), changed).unwrap();
+    assert_eq!(world.fails(&["quorum", "show", "nothing"], 1).lines().count(), 2);
+    assert!(world.ok(&["quorum", "show", "r"]).contains("ticket 8"));
+}

@@ -90,6 +90,9 @@ pub enum CustodyError {
         #[source]
         source: FormatError,
     },
+    /// A request or an approval is of no use.
+    #[error(transparent)]
+    Quorum(#[from] crate::quorum::QuorumError),
     /// The dataset in a context has no valid name.
     #[error("`{0:?}` is no dataset name")]
     Context(String),
@@ -318,6 +321,15 @@ impl Custody {
         Opening::new(self, wrapped, context, reason).run().await
     }
 
+    /// The same, with these keyholders in the place of those that have their labels.
+    #[must_use]
+    pub fn with_holders(mut self, holders: impl IntoIterator<Item = Arc<dyn Keyholder>>) -> Self {
+        for holder in holders {
+            self.slots.insert(holder.label().to_owned(), Slot::Usable(holder));
+        }
+        self
+    }
+
     /// Lets one keyholder open its part of `wrapped`, and throws away what it opened: a proof that it can.
     ///
     /// # Errors
@@ -329,6 +341,20 @@ impl Custody {
         context: &Context,
         reason: &Reason,
     ) -> Result<(), CustodyError> {
+        self.open_part(label, wrapped, context, reason).await.map(drop)
+    }
+
+    /// Lets one keyholder open its part of `wrapped`: the key itself, or a share of it.
+    ///
+    /// # Errors
+    /// As [`Custody::test_holder`].
+    pub(crate) async fn open_part(
+        &self,
+        label: &str,
+        wrapped: &WrappedKey,
+        context: &Context,
+        reason: &Reason,
+    ) -> Result<Secret32, CustodyError> {
         check_context(context)?;
         check_wrapped(wrapped, context)?;
         let refused = |failure| CustodyError::Refused {
@@ -345,7 +371,7 @@ impl Custody {
             Ok(Product::Key(secret))
                 if secret.commitment() == wrap.commitment.unwrap_or(wrapped.commitment) =>
             {
-                Ok(())
+                Ok(secret)
             }
             Ok(_) => {
                 Err(CustodyError::Integrity { holder: label.to_owned(), context: Box::new(context.clone()) })

@@ -16,6 +16,7 @@ pub mod holder;
 pub mod holders;
 pub mod observer;
 pub mod policy;
+pub mod quorum;
 pub mod reason;
 pub mod review;
 pub mod secrets;

@@ -172,6 +172,9 @@ fn destination(args: &CopyArgs, context: &Context, first: &Keyring) -> Result<Co
             let by_option = settings.identities.iter().filter(|path| by_option(path.origin));
             by_option.map(|path| path.value.clone()).collect()
         },
+        // A request opens the vault that is read.
+        request: None,
+        approval: Vec::new(),
         passphrase_file: match &passphrase {
             Some(PassphraseSource::File(path)) => Some(path.clone()),
             _ => None,

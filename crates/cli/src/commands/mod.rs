@@ -28,6 +28,7 @@ pub mod ls;
 pub mod man;
 pub mod mount;
 pub mod prune;
+pub mod quorum;
 pub mod repair;
 pub mod restore;
 pub mod snapshots;
@@ -86,6 +87,8 @@ pub enum Command {
     Mount(mount::MountArgs),
     /// Free what no snapshot needs
     Prune(prune::PruneArgs),
+    /// Read what needs several custodians, without a meeting
+    Quorum(quorum::QuorumArgs),
     /// Make the best of a damaged vault
     Repair(repair::RepairArgs),
     /// Restore files from a snapshot
@@ -123,6 +126,7 @@ impl Command {
             Self::Ls(args) => ls::run(&args, context),
             Self::Man(args) => man::run(&args, context),
             Self::Prune(args) => prune::run(&args, context),
+            Self::Quorum(args) => quorum::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
             Self::Mount(args) => mount::run(&args, context),

@@ -2,6 +2,7 @@
 
 use super::{CliError, ErrorKind};
 use std::error::Error;
+use strongroom_custody::quorum::QuorumError;
 use strongroom_custody::{CustodyError, Failure, HolderError, PolicyError};
 use strongroom_format::Damage;
 use strongroom_vault::VaultError;
@@ -69,9 +70,29 @@ impl From<CustodyError> for CliError {
             CustodyError::Integrity { .. } | CustodyError::Malformed { .. } => {
                 from(ErrorKind::Damaged, &error)
             }
+            CustodyError::Quorum(error) => quorum(error),
             CustodyError::Policy(_) | CustodyError::Context(_) => from(ErrorKind::Usage, &error),
             _ => from(ErrorKind::CustodyRefused, &error),
         }
+    }
+}
+
+fn quorum(error: &QuorumError) -> CliError {
+    match error {
+        QuorumError::Malformed { .. } => from(ErrorKind::Usage, error),
+        QuorumError::Tampered(_) | QuorumError::Conflict(_) => from(ErrorKind::Damaged, error)
+            .hint("ask the custodian for the approval again, and how this one travelled"),
+        QuorumError::Expired(_) | QuorumError::Used => {
+            from(ErrorKind::QuorumUnmet, error).hint("make a new request: `strongroom quorum request`")
+        }
+        _ => from(ErrorKind::QuorumUnmet, error)
+            .hint("`strongroom quorum status` tells who has not approved yet"),
+    }
+}
+
+impl From<QuorumError> for CliError {
+    fn from(error: QuorumError) -> Self {
+        quorum(&error)
     }
 }
 

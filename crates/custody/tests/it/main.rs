@@ -5,6 +5,7 @@
 mod custody;
 mod holders;
 mod plugin;
+mod quorum;
 mod thresholds;
 
 use std::path::{Path, PathBuf};

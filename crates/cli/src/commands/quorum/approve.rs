@@ -1,0 +1,86 @@
+//! `strongroom quorum approve`: a custodian's answer, on a machine that may be offline.
+
+use super::request::{show, write_new};
+use crate::approvals::read_request;
+use crate::commands::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::keys;
+use crate::session;
+use clap::Args;
+use jiff::Timestamp;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use strongroom_custody::quorum::Approval;
+use strongroom_custody::{Custody, ReasonCode};
+
+/// Options of `quorum approve`.
+#[derive(Args, Clone, Debug)]
+pub struct ApproveArgs {
+    /// The request
+    #[arg(value_name = "REQUEST")]
+    pub request: PathBuf,
+
+    /// The custodian's name in the policy
+    #[arg(long = "as", value_name = "NAME")]
+    pub custodian: String,
+
+    /// File for the approval
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Approve without asking: the request was reviewed before
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Shows the request, asks, and seals the custodian's parts to the requester.
+///
+/// # Errors
+/// Where the request is over, asks nothing of the custodian, or his keyholder does not open his part.
+pub(super) fn run(args: &ApproveArgs, context: &Context) -> Result<(), CliError> {
+    let (request, id) = read_request(&args.request)?;
+    let now = Timestamp::now();
+    request.check_time(now)?;
+    show(context, &request, &id)?;
+    if !args.yes {
+        confirm(context)?;
+    }
+    let secrets = keys::secrets(context, &request.vault, &request.keyholders);
+    let custody = Custody::new(&request.keyholders, secrets, keys::observer(context));
+    let reason = session::reason(context, ReasonCode::Restore);
+    let runtime = session::runtime()?;
+    let made = Approval::make(&request, &id, &args.custodian, now, &custody, &reason);
+    let approval = runtime.block_on(made)?;
+    write_new(&args.output, &approval.encode()?)?;
+    if context.output.is_json() {
+        return context.output.json(&serde_json::json!({
+            "message_type": "approved",
+            "request": id.to_string(),
+            "custodian": args.custodian,
+            "epochs": approval.parts.iter().map(|part| part.epoch).collect::<Vec<_>>(),
+        }));
+    }
+    context.output.line(&format!(
+        "Approved as {}: {} opens for the requester alone, until the request expires",
+        args.custodian,
+        args.output.display()
+    ))
+}
+
+fn confirm(context: &Context) -> Result<(), CliError> {
+    let not_asked = || {
+        CliError::new(ErrorKind::ConsentMissing, "nobody was there to say yes").hint(
+            "compare the id with the requester by another way, then approve on a terminal, or with --yes",
+        )
+    };
+    if !std::io::stdin().is_terminal() {
+        return Err(not_asked());
+    }
+    context.messages.warn("does the requester tell you the same id by another way? Type `yes` to approve:");
+    let mut line = String::new();
+    match std::io::stdin().read_line(&mut line) {
+        Ok(_) if line.trim() == "yes" => Ok(()),
+        Ok(_) => Err(CliError::new(ErrorKind::ConsentMissing, "not approved").hint("nothing was written")),
+        Err(_) => Err(not_asked()),
+    }
+}

@@ -1,0 +1,201 @@
+//! `strongroom quorum request` and `quorum show`.
+
+use crate::approvals::key_path;
+use crate::commands::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::escape;
+use crate::session::Session;
+use crate::units;
+use crate::whoami;
+use clap::Args;
+use data_encoding::BASE64;
+use jiff::{Timestamp, ToSpan as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use strongroom_custody::ReasonCode;
+use strongroom_custody::holders::key_file;
+use strongroom_custody::quorum::{Request, RequestId, RequestedKey};
+use strongroom_format::xwing::OpeningKey;
+use strongroom_format::{Secret32, SystemEntropy};
+use strongroom_vault::VaultError;
+
+/// Options of `quorum request`.
+#[derive(Args, Clone, Debug)]
+pub struct RequestArgs {
+    /// Snapshot that is wanted, by the first digits of its id; may be repeated [default: the newest]
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub snapshot: Vec<String>,
+
+    /// Ask for the read key of this epoch only; may be repeated [default: all up to the snapshots']
+    ///
+    /// A snapshot builds on chunks of earlier epochs, so without this option their keys are asked for, too.
+    #[arg(long, value_name = "N")]
+    pub epoch: Vec<u32>,
+
+    /// Hours until the request expires
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=720))]
+    pub hours: u32,
+
+    /// File for the request; its private key is put beside it, in FILE.key
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Makes a request and its key pair.
+///
+/// # Errors
+/// Where there is no such snapshot or epoch, no reason is given, or a file cannot be written.
+pub(super) fn run(args: &RequestArgs, context: &Context) -> Result<(), CliError> {
+    let Some(reason) = &context.settings.reason else {
+        return Err(CliError::new(ErrorKind::Usage, "a request needs a reason that custodians can judge")
+            .hint("give it with --reason TEXT"));
+    };
+    let session = Session::open(context, ReasonCode::Restore)?;
+    let keyring = session.vault.keyring();
+    let record = keyring.dataset(&session.dataset).ok_or_else(|| VaultError::NoDataset {
+        name: session.dataset.clone(),
+        known: keyring.datasets.iter().map(|dataset| dataset.name.clone()).collect(),
+    })?;
+    let (snapshots, newest) = wanted(&session, &args.snapshot)?;
+    let chosen = |number: u32| match args.epoch.as_slice() {
+        [] => number <= newest,
+        some => some.contains(&number),
+    };
+    let mut keys = Vec::new();
+    for (number, epoch) in session.block_on(session.vault.epochs(record))? {
+        if chosen(number) {
+            keys.push(RequestedKey { epoch: number, wrapped: epoch.read_key });
+        }
+    }
+    if let Some(missing) = args.epoch.iter().find(|number| keys.iter().all(|key| key.epoch != **number)) {
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("dataset {} has no epoch {missing}", session.dataset),
+        ));
+    }
+    let labels: BTreeSet<&str> = keys.iter().flat_map(|key| key.wrapped.policy.leaves()).collect();
+    let keyholders: BTreeMap<_, _> = keyring
+        .keyholders
+        .iter()
+        .filter(|(label, _)| labels.contains(label.as_str()))
+        .map(|(label, spec)| (label.clone(), spec.clone()))
+        .collect();
+    let seed = Secret32::random(&mut SystemEntropy);
+    let public_key = BASE64.encode(&OpeningKey::from_seed(seed.clone()).public().to_bytes());
+    let created = Timestamp::now();
+    let host = context.settings.host.as_ref().map_or_else(whoami::host, |host| host.value.clone());
+    let request = Request {
+        strongroom_request: 1,
+        requester: format!("{} on {host}", whoami::user()),
+        reason: reason.value.clone(),
+        created,
+        expires: created.saturating_add(i64::from(args.hours).hours()).unwrap_or(created),
+        vault: keyring.vault,
+        dataset: session.dataset.clone(),
+        snapshots,
+        keyholders,
+        keys,
+        public_key,
+    };
+    let (bytes, id) = request.encode()?;
+    let key = key_path(&args.output);
+    let failed = |error| {
+        CliError::new(ErrorKind::LocalFile, "the private key of the request cannot be written")
+            .caused_by(&error)
+    };
+    key_file::create(&key, "request", &seed).map_err(failed)?;
+    if let Err(error) = write_new(&args.output, &bytes) {
+        let _ = std::fs::remove_file(&key);
+        return Err(error);
+    }
+    show(context, &request, &id)?;
+    context.messages.note(&format!(
+        "send {} to the custodians and tell them the id by another way; {} stays here, and opens the approvals once",
+        args.output.display(),
+        key.display()
+    ));
+    Ok(())
+}
+
+/// The ids of the snapshots that are wanted, and the newest of their epochs.
+fn wanted(session: &Session, prefixes: &[String]) -> Result<(Vec<String>, u32), CliError> {
+    let names = session.snapshot_names()?;
+    if prefixes.is_empty() {
+        let newest = names.iter().map(|(epoch, _)| *epoch).max().ok_or_else(|| {
+            CliError::new(ErrorKind::SnapshotMissing, format!("dataset {} has no snapshot", session.dataset))
+        })?;
+        return Ok((Vec::new(), newest));
+    }
+    let mut ids = Vec::new();
+    let mut newest = 0;
+    for prefix in prefixes {
+        let matching: Vec<_> =
+            names.iter().filter(|(_, id)| id.to_hex().starts_with(prefix.as_str())).collect();
+        match matching.as_slice() {
+            [(epoch, id)] => {
+                newest = newest.max(*epoch);
+                ids.push(id.to_hex());
+            }
+            [] => return Err(CliError::new(ErrorKind::SnapshotMissing, format!("no snapshot `{prefix}`"))),
+            _ => {
+                let message = format!("several snapshots begin with `{prefix}`");
+                return Err(CliError::new(ErrorKind::SnapshotAmbiguous, message));
+            }
+        }
+    }
+    Ok((ids, newest))
+}
+
+/// Writes a file that must not exist.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|error| CliError::file("written", path, &error))
+}
+
+/// Shows a request in words.
+pub(super) fn show(context: &Context, request: &Request, id: &RequestId) -> Result<(), CliError> {
+    let epochs: Vec<String> = request.keys.iter().map(|key| key.epoch.to_string()).collect();
+    let policies: BTreeSet<String> = request.keys.iter().map(|key| key.wrapped.policy.to_string()).collect();
+    let policies: Vec<String> = policies.into_iter().collect();
+    if context.output.is_json() {
+        return context.output.json(&serde_json::json!({
+            "message_type": "request",
+            "id": id.to_string(),
+            "spoken_id": id.spoken(),
+            "requester": request.requester,
+            "reason": request.reason,
+            "created": request.created,
+            "expires": request.expires,
+            "vault": request.vault,
+            "dataset": request.dataset,
+            "snapshots": request.snapshots,
+            "epochs": request.keys.iter().map(|key| key.epoch).collect::<Vec<_>>(),
+            "policies": policies,
+        }));
+    }
+    let zone = units::local_zone();
+    let snapshots = match request.snapshots.as_slice() {
+        [] => "the newest".to_owned(),
+        some => some.iter().map(|id| escape::text(id)).collect::<Vec<_>>().join(", "),
+    };
+    let output = &context.output;
+    output.line(&format!("Request  {}", id.spoken()))?;
+    output.line(&format!("  who          {}", escape::text(&request.requester)))?;
+    output.line(&format!("  why          {}", escape::text(&request.reason)))?;
+    output.line(&format!("  vault        {}", request.vault))?;
+    output.line(&format!("  dataset      {}", request.dataset))?;
+    output.line(&format!("  snapshots    {snapshots}"))?;
+    output.line(&format!(
+        "  would open   every backup of epoch {}, not these snapshots alone",
+        epochs.join(", ")
+    ))?;
+    output.line(&format!("  policy       {}", policies.join(" and ")))?;
+    output.line(&format!("  made         {}", units::time(request.created, &zone)))?;
+    output.line(&format!("  expires      {}", units::time(request.expires, &zone)))
+}

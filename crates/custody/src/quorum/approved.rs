@@ -1,0 +1,73 @@
+//! A custodian whose parts have come by approval, in the place of his keyholder.
+
+use super::{Parts, Request};
+use crate::holder::{Effort, HolderError, Keyholder, Operation, Reply};
+use async_trait::async_trait;
+use std::{collections::BTreeMap, sync::Arc};
+use strongroom_format::{Secret32, context::Context};
+
+/// Opens what was approved, and nothing else.
+pub struct ApprovedKeyholder {
+    label: String,
+    kind: String,
+    request: Arc<Request>,
+    parts: BTreeMap<u32, Secret32>,
+}
+
+impl ApprovedKeyholder {
+    /// A keyholder for each custodian who approved.
+    #[must_use]
+    pub fn all(request: &Arc<Request>, parts: Parts) -> Vec<Arc<dyn Keyholder>> {
+        let holder = |(label, parts): (String, BTreeMap<u32, Secret32>)| {
+            let kind = request.keyholders.get(&label).map_or("unknown", |spec| &spec.kind).to_owned();
+            Arc::new(Self { label, kind, request: Arc::clone(request), parts }) as Arc<dyn Keyholder>
+        };
+        parts.into_iter().map(holder).collect()
+    }
+}
+
+impl std::fmt::Debug for ApprovedKeyholder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApprovedKeyholder({})", self.label)
+    }
+}
+
+#[async_trait]
+impl Keyholder for ApprovedKeyholder {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::Local
+    }
+
+    fn ready(&self, operation: Operation) -> Result<(), HolderError> {
+        match operation {
+            Operation::Unwrap => Ok(()),
+            Operation::Wrap => Err(HolderError::NoSecret("an approval opens, and wraps nothing".into())),
+        }
+    }
+
+    async fn wrap(&self, _: &Context, _: &Secret32) -> Result<Reply<Vec<u8>>, HolderError> {
+        Err(HolderError::NoSecret("an approval opens, and wraps nothing".into()))
+    }
+
+    async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Reply<Secret32>, HolderError> {
+        if self.request.context(context.epoch) != *context {
+            return Err(HolderError::WrongContext);
+        }
+        let requested = self.request.key(context.epoch).and_then(|key| key.wrapped.wrap_of(&self.label));
+        match (requested, self.parts.get(&context.epoch)) {
+            (Some(wrap), Some(part)) if wrap.blob == blob => Ok(Reply::local(part.clone())),
+            (Some(_), Some(_)) => Err(HolderError::Denied(
+                "the keys were wrapped again since the request was made; make a new request".into(),
+            )),
+            _ => Err(HolderError::Denied("the approval is not for this epoch".into())),
+        }
+    }
+}
