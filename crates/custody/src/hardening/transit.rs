@@ -312,7 +312,12 @@ mod tests {
     use super::*;
 
     fn plan(scope: Option<Scope>) -> Plan {
-        Plan { mount: "transit".into(), read_key: "office-read".into(), write_key: "office-write".into(), scope }
+        Plan {
+            mount: "transit".into(),
+            read_key: "office-read".into(),
+            write_key: "office-write".into(),
+            scope,
+        }
     }
 
     fn scope(datasets: &[&str]) -> Scope {
@@ -320,7 +325,8 @@ mod tests {
     }
 
     fn associated(dataset: &str, epoch: u32) -> String {
-        let context = Context { vault: VaultId([7; 16]), dataset: dataset.into(), purpose: Purpose::Read, epoch };
+        let context =
+            Context { vault: VaultId([7; 16]), dataset: dataset.into(), purpose: Purpose::Read, epoch };
         BASE64.encode(&context.canonical())
     }
 
@@ -333,7 +339,11 @@ mod tests {
                 assert!(associated(dataset, epoch).starts_with(beginning), "{dataset} {epoch}");
             }
             for other in ["h", "ho", "hom", "home", "home2", "home-2.x", "*"] {
-                assert_eq!(associated(other, 1).starts_with(beginning), other == dataset, "{dataset} {other}");
+                assert_eq!(
+                    associated(other, 1).starts_with(beginning),
+                    other == dataset,
+                    "{dataset} {other}"
+                );
             }
         }
     }
@@ -345,7 +355,9 @@ mod tests {
                 let policy = plan(scope.clone()).policy(role).unwrap();
                 let opens = policy.contains("transit/decrypt/office-read");
                 assert_eq!(opens, matches!(role, Role::Owner | Role::Reader), "{role:?}");
-                for forbidden in ["export", "backup", "restore/", "\"create\"", "\"sudo\"", "deletion_allowed", "trim"] {
+                for forbidden in
+                    ["export", "backup", "restore/", "\"create\"", "\"sudo\"", "deletion_allowed", "trim"]
+                {
                     assert!(!policy.contains(forbidden), "{role:?}: {forbidden}");
                 }
             }

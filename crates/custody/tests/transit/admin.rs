@@ -62,7 +62,8 @@ impl Admin {
     pub(crate) async fn token(&self, policy: &str) -> String {
         let name = services::unique_prefix("policy").replace('/', "-");
         self.done(Method::POST, &format!("sys/policies/acl/{name}"), json!({"policy": policy})).await;
-        let made = self.done(Method::POST, "auth/token/create", json!({"policies": [name], "ttl": "1h"})).await;
+        let made =
+            self.done(Method::POST, "auth/token/create", json!({"policies": [name], "ttl": "1h"})).await;
         made["auth"]["client_token"].as_str().unwrap().to_owned()
     }
 

@@ -58,8 +58,10 @@ pub(crate) fn nobody() -> String {
 
 /// An address that takes connections and never answers.
 pub(crate) fn silent() -> String {
-    raw(|_| loop {
-        thread::park();
+    raw(|_| {
+        loop {
+            thread::park();
+        }
     })
     .0
 }

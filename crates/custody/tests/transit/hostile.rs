@@ -31,12 +31,16 @@ async fn a_sealed_server_is_out_of_reach_and_says_so() {
 #[tokio::test]
 async fn a_standby_is_out_of_reach_and_its_redirect_is_not_followed() {
     let error = unwrapping(307, "").await;
-    assert!(matches!(&error, HolderError::Unreachable(answer) if answer.said.contains("elsewhere")), "{error}");
+    assert!(
+        matches!(&error, HolderError::Unreachable(answer) if answer.said.contains("elsewhere")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_fog_of_other_servers_decides_nothing() {
-    for (status, body) in [(404, "<html>not found</html>"), (403, "blocked by policy"), (502, "bad gateway")] {
+    for (status, body) in [(404, "<html>not found</html>"), (403, "blocked by policy"), (502, "bad gateway")]
+    {
         let error = unwrapping(status, body).await;
         assert!(matches!(error, HolderError::Unreachable(_)), "{status}: {error}");
     }
@@ -107,7 +111,11 @@ async fn garbage_is_not_sent() {
 #[tokio::test]
 async fn a_server_without_soft_delete_gives_a_command_instead() {
     let (address, _) = fixture::serve(|request| {
-        let said = if request.line.contains("soft-delete") { "1 error occurred:\\n\\t* unsupported path\\n\\n" } else { "?" };
+        let said = if request.line.contains("soft-delete") {
+            "1 error occurred:\\n\\t* unsupported path\\n\\n"
+        } else {
+            "?"
+        };
         (404, format!(r#"{{"errors":["{said}"]}}"#).into_bytes())
     });
     match at(&address).switch(Switch::Off).await {

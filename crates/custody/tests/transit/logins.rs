@@ -61,7 +61,8 @@ impl AppRole {
 
     /// The accessors of the tokens that this method gave.
     async fn accessors(&self) -> Vec<String> {
-        let listed = self.admin.done(Method::from_bytes(b"LIST").unwrap(), "auth/token/accessors", Value::Null).await;
+        let listed =
+            self.admin.done(Method::from_bytes(b"LIST").unwrap(), "auth/token/accessors", Value::Null).await;
         let mut own = Vec::new();
         for accessor in listed["data"]["keys"].as_array().unwrap() {
             let asked = json!({"accessor": accessor});
@@ -115,7 +116,8 @@ async fn an_approle_whose_role_is_gone_is_told() {
 async fn a_wrong_secret_id_is_a_wrong_secret() {
     let Some(role) = AppRole::new("approle-wrong").await else { return };
     let wrong = "00000000-0000-4000-8000-000000000000";
-    let error = role.admin.holder_with("office", role.access(wrong)).wrap(&context(), &key()).await.unwrap_err();
+    let error =
+        role.admin.holder_with("office", role.access(wrong)).wrap(&context(), &key()).await.unwrap_err();
     assert!(matches!(error, HolderError::WrongSecret(_)), "{error}");
     assert!(!error.to_string().contains(wrong), "{error}");
 }
@@ -172,12 +174,15 @@ async fn a_pod_logs_in_by_its_service_account() {
     let ciphertext = format!("vault:v1:{}", "A".repeat(80));
     let (address, _) = fixture::serve(move |request| {
         let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
-        let logs_in = body == json!({"role": "backup", "jwt": "a.b.c"}) && !request.headers.contains("x-vault-token");
+        let logs_in =
+            body == json!({"role": "backup", "jwt": "a.b.c"}) && !request.headers.contains("x-vault-token");
         let answer = match request.line.as_str() {
             "POST /v1/auth/cluster-1/login HTTP/1.1" if logs_in => {
                 json!({"request_id": "r1", "auth": {"client_token": "t-pod", "lease_duration": 60}})
             }
-            "POST /v1/transit/encrypt/office HTTP/1.1" if request.headers.contains("x-vault-token: t-pod\r\n") => {
+            "POST /v1/transit/encrypt/office HTTP/1.1"
+                if request.headers.contains("x-vault-token: t-pod\r\n") =>
+            {
                 json!({"request_id": "r2", "data": {"ciphertext": ciphertext}})
             }
             _ => return (403, br#"{"errors":["permission denied"]}"#.to_vec()),

@@ -30,7 +30,10 @@ async fn set_up_takes_fit_keys_only_and_warns_of_loose_ones() {
     let Some(admin) = Admin::new("describe").await else { return };
     for (name, kind) in [("a", "aes256-gcm96"), ("b", "chacha20-poly1305"), ("c", "xchacha20-poly1305")] {
         admin.make_key(name, json!({"type": kind})).await;
-        assert_eq!(described(&admin, name).await.unwrap(), Described { spec: admin.spec(name), warnings: vec![] });
+        assert_eq!(
+            described(&admin, name).await.unwrap(),
+            Described { spec: admin.spec(name), warnings: vec![] }
+        );
     }
     for (name, kind) in [("d", "aes128-gcm96"), ("e", "rsa-2048"), ("f", "ed25519"), ("g", "ecdsa-p256")] {
         admin.make_key(name, json!({"type": kind})).await;
@@ -138,7 +141,8 @@ async fn a_key_is_switched_by_those_who_may() {
 async fn the_servers_log_names_each_request_and_no_secret() {
     let Some(admin) = Admin::new("audit").await else { return };
     admin.make_key("office", json!({})).await;
-    let token = admin.token(&format!("path \"{}/+/office\" {{ capabilities = [\"update\"] }}", admin.mount)).await;
+    let token =
+        admin.token(&format!("path \"{}/+/office\" {{ capabilities = [\"update\"] }}", admin.mount)).await;
     let keyholder = admin.holder("office", &token);
     let secret = Secret32::random(&mut SystemEntropy);
     let wrapped = keyholder.wrap(&context(), &secret).await.unwrap();
@@ -178,7 +182,10 @@ async fn tls_is_checked_against_the_given_certificates() {
     assert_eq!(keyholder.unwrap(&context(), &blob).await.unwrap().value.expose(), key().expose());
 
     let error = with(None).unwrap(&context(), &blob).await.unwrap_err();
-    assert!(matches!(&error, HolderError::Unreachable(answer) if answer.said.contains("certificate")), "{error}");
+    assert!(
+        matches!(&error, HolderError::Unreachable(answer) if answer.said.contains("certificate")),
+        "{error}"
+    );
     let error = with(Some("/nowhere/ca.pem".into())).unwrap(&context(), &blob).await.unwrap_err();
     assert!(matches!(error, HolderError::Io { .. }), "{error}");
     let empty = tempfile::NamedTempFile::new().unwrap();

@@ -68,11 +68,7 @@ pub(super) fn failure(parameters: &Parameters, answered: &Answered) -> HolderErr
 }
 
 /// Status 400 of the engine itself.
-fn cipher(
-    parameters: &Parameters,
-    said: &str,
-    answer: impl Fn(Option<String>) -> Answer,
-) -> HolderError {
+fn cipher(parameters: &Parameters, said: &str, answer: impl Fn(Option<String>) -> Answer) -> HolderError {
     let place = parameters.place();
     let has = |text: &str| said.contains(text);
     if has("message authentication failed") {
@@ -168,7 +164,10 @@ mod tests {
         assert!(matches!(&old, E::Denied(answer) if answer.said.contains("min_decryption_version")), "{old}");
         assert!(matches!(classified(400, "invalid ciphertext: version is too new"), E::Malformed(_)));
         assert!(matches!(classified(403, "permission denied"), E::Denied(_)));
-        assert!(matches!(classified(404, "no handler for route \"x/\". route entry not found."), E::Deleted(_)));
+        assert!(matches!(
+            classified(404, "no handler for route \"x/\". route entry not found."),
+            E::Deleted(_)
+        ));
         assert!(matches!(classified(429, "rate limit quota exceeded"), E::Throttled(_)));
         let sealed = classified(503, "Vault is sealed");
         assert!(matches!(&sealed, E::Unreachable(answer) if answer.said.contains("sealed")), "{sealed}");
@@ -180,9 +179,14 @@ mod tests {
 
     #[test]
     fn another_server_has_no_say_on_the_key() {
-        for (status, body) in
-            [(404, "<h1>not found</h1>"), (403, "no"), (400, "{}"), (200, "hello"), (307, ""), (404, "{\"errors\":7}")]
-        {
+        for (status, body) in [
+            (404, "<h1>not found</h1>"),
+            (403, "no"),
+            (400, "{}"),
+            (200, "hello"),
+            (307, ""),
+            (404, "{\"errors\":7}"),
+        ] {
             let error = failure(&parameters(), &Answered::new(status, body));
             assert!(matches!(error, HolderError::Unreachable(_)), "{status} {body}: {error}");
         }

@@ -104,7 +104,9 @@ impl Client {
             let certificates = super::super::blocking(move || certificates(&path)).await?;
             builder = builder.tls_certs_only(certificates);
         }
-        builder.build().map_err(|error| HolderError::Malformed(format!("TLS cannot be set up: {}", chain(&error))))
+        builder
+            .build()
+            .map_err(|error| HolderError::Malformed(format!("TLS cannot be set up: {}", chain(&error))))
     }
 
     fn headers(&self, token: Option<&str>) -> Result<HeaderMap, HolderError> {

@@ -162,7 +162,9 @@ mod tests {
         for kind in FIT_TYPES {
             assert!(fit(&parameters(), &metadata(serde_json::json!({"type": kind}))).is_ok(), "{kind}");
         }
-        for kind in ["aes128-gcm96", "rsa-4096", "ecdsa-p256", "ed25519", "hmac", "aes256-cmac", "managed_key", ""] {
+        for kind in
+            ["aes128-gcm96", "rsa-4096", "ecdsa-p256", "ed25519", "hmac", "aes256-cmac", "managed_key", ""]
+        {
             assert!(fit(&parameters(), &metadata(serde_json::json!({"type": kind}))).is_err(), "{kind}");
         }
         let convergent = serde_json::json!({"type": "aes256-gcm96", "convergent_encryption": true});

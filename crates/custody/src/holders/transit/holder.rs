@@ -133,18 +133,9 @@ impl TransitKeyholder {
     }
 
     /// A call whose answer must be a success.
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&[u8]>,
-    ) -> Result<Answered, HolderError> {
+    async fn ask(&self, method: Method, path: &str, body: Option<&[u8]>) -> Result<Answered, HolderError> {
         let answered = self.session()?.call(method, path, body).await?;
-        if answered.is_success() {
-            Ok(answered)
-        } else {
-            Err(classify::failure(&self.parameters, &answered))
-        }
+        if answered.is_success() { Ok(answered) } else { Err(classify::failure(&self.parameters, &answered)) }
     }
 
     fn path_of(&self, operation: &str) -> String {
@@ -180,7 +171,9 @@ impl TransitKeyholder {
             (Some(metadata), _) if metadata.soft_deleted => HolderState::Disabled,
             (_, Some(false)) => HolderState::Denied("it may not decrypt with this key".into()),
             (_, Some(true)) => HolderState::CanOpen,
-            (_, None) => HolderState::Unknown("the server does not say whether this caller may decrypt".into()),
+            (_, None) => {
+                HolderState::Unknown("the server does not say whether this caller may decrypt".into())
+            }
         })
     }
 
@@ -293,7 +286,8 @@ impl Keyholder for TransitKeyholder {
         };
         asked.map(drop).map_err(|source| {
             let text = source.to_string();
-            let has_soft_delete = !text.contains("unsupported path") && !text.contains("unsupported operation");
+            let has_soft_delete =
+                !text.contains("unsupported path") && !text.contains("unsupported operation");
             let source = if has_soft_delete {
                 source
             } else {

@@ -1,6 +1,9 @@
 //! What the keyring says of a Transit key, checked before any of it becomes part of a URL.
 
-use super::{KIND, super::{known_parameters, text}};
+use super::{
+    super::{known_parameters, text},
+    KIND,
+};
 use crate::holder::HolderError;
 use reqwest::Url;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -109,12 +112,13 @@ pub(super) struct Parameters {
 impl Parameters {
     pub(super) fn read(spec: &KeyholderSpec) -> Result<Self, HolderError> {
         known_parameters(spec, &[ADDRESS, DERIVED, KEY, MOUNT, NAMESPACE])?;
-        let optional =
-            |name: &str| spec.parameters.contains_key(name).then(|| text(spec, name)).transpose();
+        let optional = |name: &str| spec.parameters.contains_key(name).then(|| text(spec, name)).transpose();
         let derived = match optional(DERIVED)? {
             None => false,
             Some("yes") => true,
-            Some(_) => return Err(HolderError::Malformed(format!("parameter `{DERIVED}` can only be `yes`"))),
+            Some(_) => {
+                return Err(HolderError::Malformed(format!("parameter `{DERIVED}` can only be `yes`")));
+            }
         };
         Self {
             address: Address::parse(text(spec, ADDRESS)?)?,
@@ -128,7 +132,8 @@ impl Parameters {
 
     /// The same, once every name in it can be part of a URL or a header.
     pub(super) fn checked(self) -> Result<Self, HolderError> {
-        let refused = |name: &str| Err(HolderError::Malformed(format!("parameter `{name}` is no valid name")));
+        let refused =
+            |name: &str| Err(HolderError::Malformed(format!("parameter `{name}` is no valid name")));
         if !valid_path(&self.mount) {
             refused(MOUNT)
         } else if !valid_key(&self.key) {

@@ -135,7 +135,8 @@ impl Session {
             Login::Kubernetes { mount, role, jwt_file } => {
                 // Kubernetes itself makes the file readable for all users of the pod.
                 let jwt = secret_in(jwt_file, "service-account token", false).await?;
-                let body = json_body(&KubernetesLogin { role, jwt: &jwt }, 256 + 2 * (role.len() + jwt.len()))?;
+                let body =
+                    json_body(&KubernetesLogin { role, jwt: &jwt }, 256 + 2 * (role.len() + jwt.len()))?;
                 self.log_in(mount, &body).await
             }
             Login::Token(token) => Ok(token.clone()),
