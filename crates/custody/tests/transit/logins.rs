@@ -84,7 +84,8 @@ async fn an_approle_logs_in_once_and_again_when_its_token_is_revoked() {
     assert!(role.accessors().await.is_empty(), "no login before it is needed");
 
     let blob = one.wrap(&context(), &key()).await.unwrap().value;
-    let (a, b) = tokio::join!(one.unwrap(&context(), &blob), other.unwrap(&context(), &blob));
+    let context = context();
+    let (a, b) = tokio::join!(one.unwrap(&context, &blob), other.unwrap(&context, &blob));
     assert_eq!(a.unwrap().value.expose(), b.unwrap().value.expose());
     let accessors = role.accessors().await;
     assert_eq!(accessors.len(), 1, "two keyholders share one login");
@@ -93,7 +94,7 @@ async fn an_approle_logs_in_once_and_again_when_its_token_is_revoked() {
         let accessor = json!({"accessor": accessor});
         role.admin.done(Method::POST, "auth/token/revoke-accessor", accessor).await;
     }
-    assert_eq!(one.unwrap(&context(), &blob).await.unwrap().value.expose(), key().expose());
+    assert_eq!(one.unwrap(&context, &blob).await.unwrap().value.expose(), key().expose());
     assert_eq!(role.accessors().await.len(), 1);
 }
 
