@@ -119,7 +119,7 @@ async fn an_engine_that_is_gone_is_a_key_that_is_gone() {
 async fn a_key_is_switched_by_those_who_may() {
     let Some(admin) = Admin::new("switch").await else { return };
     admin.make_key("office", json!({})).await;
-    let powerless = admin.holder("office", &admin.token("").await);
+    let powerless = admin.holder("office", &admin.token("path \"x\" { capabilities = [\"read\"] }").await);
     match powerless.switch(Switch::Off).await {
         Err(SwitchError::Refused { command, source: HolderError::Denied(_) }) => {
             let path = format!("{}/keys/office/soft-delete", admin.mount);
@@ -196,7 +196,7 @@ async fn tls_is_checked_against_the_given_certificates() {
 #[tokio::test]
 async fn a_key_lives_in_its_namespace() {
     let Some(admin) = Admin::new("namespace").await else { return };
-    let name = admin.mount.clone();
+    let name = format!("{}-ns", admin.mount);
     admin.done(Method::POST, &format!("sys/namespaces/{name}"), json!({})).await;
     admin.done(Method::POST, &format!("{name}/sys/mounts/transit"), json!({"type": "transit"})).await;
     admin.done(Method::POST, &format!("{name}/transit/keys/office"), json!({})).await;
