@@ -2,7 +2,7 @@ use crate::{access, admin::Admin, fixture, holder, spec};
 use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use strongroom_custody::{Keyholder, Switch, holders::transit::Login};
 use strongroom_testkit::holder::{Fault, ProviderUnderTest, suite};
 
@@ -14,7 +14,9 @@ struct Transit {
 impl Transit {
     fn at(&self, address: &str) -> Arc<dyn Keyholder> {
         let spec = spec(&[("address", address), ("key", "suite"), ("mount", &self.admin.mount)]);
-        Arc::new(holder(&spec, access(Login::token(&self.admin.service.token))))
+        // What the time-out is without being told is tested elsewhere.
+        let access = access(Login::token(&self.admin.service.token)).with_timeout(Duration::from_secs(2));
+        Arc::new(holder(&spec, access))
     }
 
     fn with_token(&self, token: &str) -> Arc<dyn Keyholder> {

@@ -66,7 +66,8 @@ pub(crate) fn silent() -> String {
     .0
 }
 
-fn read(stream: &mut TcpStream) -> Option<Request> {
+/// Reads a request; a client takes no answer before it has asked.
+pub(crate) fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

@@ -53,6 +53,7 @@ async fn a_large_answer_is_not_read() {
     assert!(matches!(&error, HolderError::Malformed(what) if what.contains("1024 KiB")), "{error}");
     // Without saying how long it will be, and without an end.
     let (address, _) = fixture::raw(|stream| {
+        fixture::read(stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
         while stream.write_all(&[b' '; 4096]).is_ok() {}
     });
@@ -79,6 +80,7 @@ async fn an_answer_that_is_none_is_told() {
 #[tokio::test]
 async fn a_drip_of_bytes_does_not_hold_it_for_ever() {
     let (address, _) = fixture::raw(|stream| {
+        fixture::read(stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n");
         while stream.write_all(b" ").is_ok() {
             std::thread::sleep(Duration::from_millis(50));

@@ -213,6 +213,8 @@ async fn a_key_lives_in_its_namespace() {
     assert!(keyholder.custodian().unwrap().ends_with(&format!(", namespace {name}")));
     assert_eq!(keyholder.state().await, HolderState::CanOpen);
 
-    let elsewhere = TransitKey { namespace: None, ..key_there };
-    assert!(matches!(describe(&elsewhere, &root_access(&admin)).await, Err(HolderError::Deleted(_))));
+    for namespace in [None, Some("nowhere".to_owned())] {
+        let elsewhere = TransitKey { namespace, ..key_there.clone() };
+        assert!(matches!(describe(&elsewhere, &root_access(&admin)).await, Err(HolderError::Deleted(_))));
+    }
 }

@@ -48,7 +48,7 @@ pub(super) fn failure(parameters: &Parameters, answered: &Answered) -> HolderErr
     match status {
         400 => cipher(parameters, &said, answer),
         401 | 403 => HolderError::Denied(answer(None)),
-        404 if said.contains("no handler for route") => {
+        404 if said.contains("no handler for route") || said.contains("namespace not found") => {
             let (mount, namespace) = (&parameters.mount, parameters.namespace.as_deref().unwrap_or("root"));
             HolderError::Deleted(answer(Some(format!(
                 "{server} has no engine at `{mount}` in namespace {namespace}: it was never there, or was \
@@ -168,6 +168,7 @@ mod tests {
             classified(404, "no handler for route \"x/\". route entry not found."),
             E::Deleted(_)
         ));
+        assert!(matches!(classified(404, "namespace not found"), E::Deleted(_)));
         assert!(matches!(classified(429, "rate limit quota exceeded"), E::Throttled(_)));
         let sealed = classified(503, "Vault is sealed");
         assert!(matches!(&sealed, E::Unreachable(answer) if answer.said.contains("sealed")), "{sealed}");
