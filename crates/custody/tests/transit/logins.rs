@@ -1,4 +1,5 @@
 use crate::{access, admin::Admin, context, fixture, holder, key, spec};
+use data_encoding::BASE64URL_NOPAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
@@ -197,4 +198,68 @@ async fn a_pod_logs_in_by_its_service_account() {
     let keyholder = holder(&spec(&[("address", &address), ("key", "office")]), access(login));
     let reply = keyholder.wrap(&context(), &key()).await.unwrap();
     assert_eq!(reply.request_id.as_deref(), Some("r2"));
+}
+
+/// A token of the service account `default/agent`, as a cluster makes it. Nobody here checks its signature: a server
+/// asks the cluster whether a token is good.
+fn service_account_token(uid: &str) -> String {
+    let claims = json!({
+        "iss": "https://cluster.example",
+        "iat": 1_000_000_000,
+        "nbf": 1_000_000_000,
+        "exp": 4_000_000_000_u64,
+        "kubernetes.io": {"namespace": "default", "serviceaccount": {"name": "agent", "uid": uid}},
+        "sub": "system:serviceaccount:default:agent",
+    });
+    let part = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+    format!("{}.{}.{}", part(r#"{"alg":"RS256","typ":"JWT"}"#), part(&claims.to_string()), part("signature"))
+}
+
+#[tokio::test]
+async fn a_pod_logs_in_at_a_real_server_and_a_stranger_does_not() {
+    let Some(admin) = Admin::new("pod").await else { return };
+    let (mount, good) = (admin.mount.clone(), service_account_token("u-1"));
+    let known = good.clone();
+    let (cluster, reviews) = fixture::serve(move |request| {
+        let asked: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        let status = if asked["spec"]["token"] == known.as_str() {
+            json!({"authenticated": true, "user": {"username": "system:serviceaccount:default:agent", "uid": "u-1",
+                   "groups": ["system:serviceaccounts"]}})
+        } else {
+            json!({"authenticated": false})
+        };
+        let review =
+            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status});
+        (201, review.to_string().into_bytes())
+    });
+    admin.make_key("office", json!({})).await;
+    let policy = format!("path \"{mount}/encrypt/office\" {{ capabilities = [\"update\"] }}");
+    admin.done(Method::POST, &format!("sys/policies/acl/{mount}"), json!({"policy": policy})).await;
+    admin.done(Method::POST, &format!("sys/auth/{mount}"), json!({"type": "kubernetes"})).await;
+    // The server insists on a certificate, though this cluster has no TLS.
+    let certificate = fs::read_to_string(&admin.service.ca_file).unwrap();
+    let config = json!({
+        "kubernetes_host": cluster,
+        "kubernetes_ca_cert": certificate,
+        "token_reviewer_jwt": good,
+        "disable_local_ca_jwt": true,
+    });
+    admin.done(Method::POST, &format!("auth/{mount}/config"), config).await;
+    let role = json!({
+        "bound_service_account_names": ["agent"],
+        "bound_service_account_namespaces": ["default"],
+        "token_policies": [mount],
+    });
+    admin.done(Method::POST, &format!("auth/{mount}/role/backup"), role).await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let jwt_file = folder.path().join("token");
+    let login = Login::Kubernetes { mount, role: "backup".into(), jwt_file: jwt_file.clone() };
+    fs::write(&jwt_file, service_account_token("u-2")).unwrap();
+    let keyholder = admin.holder_with("office", access(login));
+    let error = keyholder.wrap(&context(), &key()).await.unwrap_err();
+    assert!(matches!(error, HolderError::Denied(_)), "{error}");
+    fs::write(&jwt_file, &good).unwrap();
+    keyholder.wrap(&context(), &key()).await.unwrap();
+    assert_eq!(reviews.load(Ordering::SeqCst), 2);
 }
