@@ -3,6 +3,7 @@
 pub mod age;
 pub mod file;
 pub mod passphrase;
+pub mod transit;
 
 mod identities;
 pub mod key_file;
@@ -28,6 +29,7 @@ pub fn build(
         age::KIND => Ok(Arc::new(age::AgeKeyholder::new(label, spec, secrets)?)),
         file::KIND => Ok(Arc::new(file::FileKeyholder::new(label, spec, secrets)?)),
         passphrase::KIND => Ok(Arc::new(passphrase::PassphraseKeyholder::new(label, spec, secrets)?)),
+        transit::KIND => Ok(Arc::new(transit::TransitKeyholder::new(label, spec, secrets)?)),
         other => Err(HolderError::UnknownKind(other.to_owned())),
     }
 }

@@ -1,5 +1,6 @@
 //! What this machine and the person before it bring along: paths of secrets, and ways to ask.
 
+use crate::holders::transit;
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
 use zeroize::Zeroizing;
 
@@ -72,6 +73,8 @@ pub struct Secrets {
     pub passphrases: Option<Arc<dyn PassphraseSource>>,
     /// How a person is asked.
     pub prompts: Arc<dyn Prompts>,
+    /// How `transit` keyholders reach their servers, and as whom.
+    pub transit: transit::Access,
 }
 
 impl Secrets {
@@ -84,6 +87,7 @@ impl Secrets {
             identities: Vec::new(),
             passphrases: None,
             prompts: Arc::new(NobodyThere),
+            transit: transit::Access::none(),
         }
     }
 
@@ -114,6 +118,13 @@ impl Secrets {
         self.prompts = Arc::new(prompts);
         self
     }
+
+    /// With a way to Transit servers.
+    #[must_use]
+    pub fn with_transit(mut self, access: transit::Access) -> Self {
+        self.transit = access;
+        self
+    }
 }
 
 impl Default for Secrets {
@@ -129,6 +140,7 @@ impl fmt::Debug for Secrets {
             .field("unlabelled_key_files", &self.unlabelled_key_files)
             .field("identities", &self.identities)
             .field("passphrases", &self.passphrases.is_some())
+            .field("transit", &self.transit)
             .finish_non_exhaustive()
     }
 }

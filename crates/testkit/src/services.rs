@@ -1,6 +1,7 @@
 //! The real services that `scripts/services` starts.
 
 use std::env::{self, VarError};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 use strongroom_vault::store::{RemoteStore, RetryPolicy, S3Access, open_s3};
@@ -80,6 +81,36 @@ pub fn variable(name: &str) -> Option<String> {
              or set {SKIP}=1 to go without"
         ),
     }
+}
+
+/// A test OpenBao server in development mode: unsealed, forgetful, audited.
+#[derive(Debug, Clone)]
+pub struct OpenBao {
+    /// Its address, without TLS.
+    pub address: String,
+    /// The address of the same server with TLS.
+    pub tls_address: String,
+    /// The file with the certificate that `tls_address` shows.
+    pub ca_file: PathBuf,
+    /// The root token.
+    pub token: String,
+    /// The file of its audit device.
+    pub audit_log: PathBuf,
+}
+
+/// The OpenBao service; `None` where services are skipped.
+///
+/// # Panics
+/// As [`s3`].
+#[must_use]
+pub fn openbao() -> Option<OpenBao> {
+    Some(OpenBao {
+        address: variable("STRONGROOM_TEST_BAO_ADDR")?,
+        tls_address: variable("STRONGROOM_TEST_BAO_TLS_ADDR")?,
+        ca_file: variable("STRONGROOM_TEST_BAO_CA")?.into(),
+        token: variable("STRONGROOM_TEST_BAO_TOKEN")?,
+        audit_log: variable("STRONGROOM_TEST_BAO_AUDIT")?.into(),
+    })
 }
 
 fn identity(name: &str) -> Option<(String, String)> {
