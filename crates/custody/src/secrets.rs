@@ -72,6 +72,9 @@ pub struct Secrets {
     pub passphrases: Option<Arc<dyn PassphraseSource>>,
     /// How a person is asked.
     pub prompts: Arc<dyn Prompts>,
+    /// How tokens of `pkcs11` keyholders are reached.
+    #[cfg(feature = "pkcs11")]
+    pub pkcs11: crate::holders::pkcs11::Access,
 }
 
 impl Secrets {
@@ -84,6 +87,8 @@ impl Secrets {
             identities: Vec::new(),
             passphrases: None,
             prompts: Arc::new(NobodyThere),
+            #[cfg(feature = "pkcs11")]
+            pkcs11: crate::holders::pkcs11::Access::default(),
         }
     }
 
@@ -108,6 +113,14 @@ impl Secrets {
         self
     }
 
+    /// With a way to reach the tokens of `pkcs11` keyholders.
+    #[cfg(feature = "pkcs11")]
+    #[must_use]
+    pub fn with_pkcs11(mut self, access: crate::holders::pkcs11::Access) -> Self {
+        self.pkcs11 = access;
+        self
+    }
+
     /// With a way to ask a person.
     #[must_use]
     pub fn with_prompts(mut self, prompts: impl Prompts + 'static) -> Self {
@@ -124,11 +137,14 @@ impl Default for Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets")
+        let mut shown = f.debug_struct("Secrets");
+        shown
             .field("key_files", &self.key_files)
             .field("unlabelled_key_files", &self.unlabelled_key_files)
             .field("identities", &self.identities)
-            .field("passphrases", &self.passphrases.is_some())
-            .finish_non_exhaustive()
+            .field("passphrases", &self.passphrases.is_some());
+        #[cfg(feature = "pkcs11")]
+        shown.field("pkcs11", &self.pkcs11);
+        shown.finish_non_exhaustive()
     }
 }
