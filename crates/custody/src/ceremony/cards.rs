@@ -88,7 +88,7 @@ pub fn card(share: &Share, texts: &CardTexts) -> Result<Zeroizing<String>, CardE
     }
     let (modules, size) = qr(share).ok_or(CardError::TooLarge { len })?;
     // Room for all of it, so that nothing is left behind where a string grew.
-    let mut svg = Zeroizing::new(String::with_capacity(16 << 10 | size * size * 16));
+    let mut svg = Zeroizing::new(String::with_capacity((16 << 10) + size * size * 16));
     // Writing to a string cannot fail.
     let _ = write_card(&mut svg, share, texts, &modules, size);
     Ok(svg)

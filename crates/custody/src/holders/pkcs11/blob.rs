@@ -22,6 +22,7 @@ const IV_LEN: usize = 12;
 const SEALED_LEN: usize = 32 + TAG_LEN;
 /// RFC 3394 adds eight bytes.
 const WRAPPED_LEN: usize = 32 + 8;
+const TAG_BITS: std::ffi::c_ulong = 8 * TAG_LEN as std::ffi::c_ulong;
 
 /// A wrap, its form checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,7 +101,8 @@ pub(super) fn unwrap(key: &Key<'_>, blob: Blob, context: &Context) -> Result<Sec
 fn seal_by_token(key: &Key<'_>, aad: &[u8], secret: &Secret32) -> Result<Blob, HolderError> {
     let mut iv = SystemEntropy.array::<IV_LEN>();
     let sealed = {
-        let mechanism = gcm(&mut iv, aad)?;
+        let mechanism =
+            GcmParams::new(&mut iv, aad, TAG_BITS.into()).map(Mechanism::AesGcm).map_err(classify)?;
         key.token.session.encrypt(&mechanism, key.handle, secret.expose()).map_err(classify)?
     };
     // Some tokens use an IV of their own, which they leave in the buffer.
@@ -110,19 +112,17 @@ fn seal_by_token(key: &Key<'_>, aad: &[u8], secret: &Secret32) -> Result<Blob, H
 
 fn open_by_token(
     key: &Key<'_>,
-    mut iv: [u8; IV_LEN],
+    iv: [u8; IV_LEN],
     sealed: &[u8],
     aad: &[u8],
 ) -> Result<Secret32, HolderError> {
-    let mechanism = gcm(&mut iv, aad)?;
-    let opened = key.token.session.decrypt(&mechanism, key.handle, sealed);
-    let plain = Zeroizing::new(opened.map_err(|error| opening(key.token, error))?);
+    let opened = surely(key.token, || {
+        let mut iv = iv;
+        let mechanism = GcmParams::new(&mut iv, aad, TAG_BITS.into()).map(Mechanism::AesGcm)?;
+        key.token.session.decrypt(&mechanism, key.handle, sealed)
+    })?;
+    let plain = Zeroizing::new(opened);
     Secret32::from_slice(&plain).ok_or(HolderError::Tampered)
-}
-
-fn gcm<'a>(iv: &'a mut [u8], aad: &'a [u8]) -> Result<Mechanism<'a>, HolderError> {
-    let tag_bits = 8 * TAG_LEN as std::ffi::c_ulong;
-    GcmParams::new(iv, aad, tag_bits.into()).map(Mechanism::AesGcm).map_err(classify)
 }
 
 fn seal_by_wrapped_key(key: &Key<'_>, aad: &[u8], secret: &Secret32) -> Result<Blob, HolderError> {
@@ -178,9 +178,11 @@ impl<'a> Temporary<'a> {
 
     fn unwrap(key: &Key<'a>, wrapped: &[u8]) -> Result<Self, HolderError> {
         let token = key.token;
-        let unwrapped =
-            token.session.unwrap_key(&Mechanism::AesKeyWrap, key.handle, wrapped, &Self::template());
-        Ok(Self { token, handle: unwrapped.map_err(|error| opening(token, error))? })
+        let template = Self::template();
+        let handle = surely(token, || {
+            token.session.unwrap_key(&Mechanism::AesKeyWrap, key.handle, wrapped, &template)
+        })?;
+        Ok(Self { token, handle })
     }
 
     fn value(&self) -> Result<Secret32, HolderError> {
@@ -203,13 +205,19 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// Why a wrap did not open.
-fn opening(token: &Token, error: Error) -> HolderError {
-    match verdict(&error) {
+/// Opens, and tells a changed wrap from a token that fails. Where the token gives one code for both, it is asked a
+/// second time: what was changed fails again.
+fn surely<T>(token: &Token, open: impl Fn() -> cryptoki::error::Result<T>) -> Result<T, HolderError> {
+    let unclear = |error: &Error| verdict(error) == Verdict::ChangedIfTokenLives;
+    let opened = match open() {
+        Err(error) if unclear(&error) => open(),
+        other => other,
+    };
+    opened.map_err(|error| match verdict(&error) {
         Verdict::Changed => HolderError::Tampered,
         Verdict::ChangedIfTokenLives if token.is_well() => HolderError::Tampered,
         Verdict::ChangedIfTokenLives | Verdict::Nothing => classify(error),
-    }
+    })
 }
 
 fn exactly<const N: usize>(call: &str, bytes: Vec<u8>) -> Result<[u8; N], HolderError> {
