@@ -213,8 +213,15 @@ impl Keyholder for Pkcs11Keyholder {
     }
 
     async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Reply<Vec<u8>>, HolderError> {
-        let (context, secret, mechanism) = (context.clone(), key.clone(), self.parameters.mechanism);
-        self.with_key(move |key| blob::wrap(key, mechanism, &context, &secret)).await.map(Reply::local)
+        let (context, secret) = (context.clone(), key.clone());
+        let Parameters { key: name, mechanism, .. } = self.parameters.clone();
+        self.with_key(move |key| {
+            // Another key may have come under the name since it was described.
+            setup::check_key(key, &name)?;
+            blob::wrap(key, mechanism, &context, &secret)
+        })
+        .await
+        .map(Reply::local)
     }
 
     async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Reply<Secret32>, HolderError> {

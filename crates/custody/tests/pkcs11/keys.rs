@@ -103,6 +103,25 @@ fn keys_that_could_leave_or_do_not_fit_are_refused() {
     assert!(matches!(odd, HolderError::Malformed(_)), "{odd}");
 }
 
+#[tokio::test]
+async fn a_key_that_was_swapped_for_one_that_can_leave_wraps_nothing() {
+    let Some((_token, service)) = throwaway::own("swapped") else { return };
+    let secrets = service_secrets(&service);
+    let made = new_key(&service, "swapped", WrapMechanism::AesGcm);
+    let spec = describe("hsm", &wanted(&service.token, text(&made, "key"), None), &secrets).unwrap();
+    let holder = holder(&spec, &secrets);
+    holder.wrap(&context(), &key()).await.unwrap();
+    {
+        let session = throwaway::service_session(&service);
+        for key in throwaway::find(&session, text(&spec, "key")) {
+            session.destroy_object(key).unwrap();
+        }
+        throwaway::odd_key(&session, text(&spec, "key"), 32, &[Attribute::Extractable(true)]);
+    }
+    let error = holder.wrap(&context(), &key()).await.unwrap_err();
+    assert!(matches!(error, HolderError::Denied(_)), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_at_once() {
     let Some((_token, service)) = throwaway::own("many") else { return };

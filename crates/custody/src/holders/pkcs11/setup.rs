@@ -127,7 +127,8 @@ fn describe_on(token: &Token, door: &Door, wanted: &Wanted) -> Result<KeyholderS
     Ok(wanted.parameters(door, mechanism)?.write())
 }
 
-fn check_key(key: &Key<'_>, name: &KeyName) -> Result<(), HolderError> {
+/// Refuses a key that is no AES-256 key, or that its token would let out.
+pub(super) fn check_key(key: &Key<'_>, name: &KeyName) -> Result<(), HolderError> {
     if !key.is_aes {
         return Err(HolderError::Malformed(format!("key {name} is no AES key")));
     }
