@@ -26,7 +26,7 @@ pub use setup::{Wanted, describe, generate};
 pub use spec::{KeyName, WrapMechanism};
 
 use crate::{
-    holder::{Effort, HolderError, HolderState, Keyholder, Operation, Reply, Switch, SwitchError},
+    holder::{Answer, Effort, HolderError, HolderState, Keyholder, Operation, Reply, Switch, SwitchError},
     secrets::Secrets,
 };
 use access::Door;
@@ -108,13 +108,6 @@ impl Pkcs11Keyholder {
         .await
     }
 
-    fn can_use(&self, key: &Key<'_>) -> bool {
-        match self.parameters.mechanism {
-            WrapMechanism::AesGcm => key.decrypt,
-            WrapMechanism::AesKw => key.unwrap,
-        }
-    }
-
     fn has_session(&self) -> bool {
         self.token.try_lock().is_ok_and(|open| open.as_ref().is_some_and(Token::is_alive))
     }
@@ -128,11 +121,15 @@ impl Pkcs11Keyholder {
             WrapMechanism::AesKw => [Attribute::Wrap(usable), Attribute::Unwrap(usable)],
         };
         token.session.update_attributes(key.handle, &change).map_err(error::classify)?;
-        if self.can_use(&token.key(&self.parameters.key)?) == usable {
-            Ok(())
-        } else {
-            Err(HolderError::Malformed("the token says that it changed the key and did not".into()))
+        let changed = token.key(&self.parameters.key)?;
+        for operation in [Operation::Wrap, Operation::Unwrap] {
+            if switched_on(&changed, self.parameters.mechanism, operation).is_ok() != usable {
+                return Err(HolderError::Malformed(
+                    "the token says that it changed the key and did not".into(),
+                ));
+            }
         }
+        Ok(())
     }
 
     /// What a person can run where the token does not let its keys be changed: a new PIN locks every client out.
@@ -144,6 +141,17 @@ impl Pkcs11Keyholder {
         let (module, token) = (quoted(&module), quoted(&self.parameters.token));
         format!("pkcs11-tool --module {module} --token-label {token} --login --change-pin")
     }
+}
+
+/// Whether the key may do what it is asked: tokens have many codes for a key that may not.
+fn switched_on(key: &Key<'_>, mechanism: WrapMechanism, operation: Operation) -> Result<(), HolderError> {
+    let (may, attribute) = match (mechanism, operation) {
+        (WrapMechanism::AesGcm, Operation::Wrap) => (key.encrypt, "CKA_ENCRYPT"),
+        (WrapMechanism::AesGcm, Operation::Unwrap) => (key.decrypt, "CKA_DECRYPT"),
+        (WrapMechanism::AesKw, Operation::Wrap) => (key.wrap, "CKA_WRAP"),
+        (WrapMechanism::AesKw, Operation::Unwrap) => (key.unwrap, "CKA_UNWRAP"),
+    };
+    if may { Ok(()) } else { Err(HolderError::Disabled(Answer::said(format!("{attribute} is false")))) }
 }
 
 /// `text` as one word of a shell.
@@ -218,6 +226,7 @@ impl Keyholder for Pkcs11Keyholder {
         self.with_key(move |key| {
             // Another key may have come under the name since it was described.
             setup::check_key(key, &name)?;
+            switched_on(key, mechanism, Operation::Wrap)?;
             blob::wrap(key, mechanism, &context, &secret)
         })
         .await
@@ -226,8 +235,13 @@ impl Keyholder for Pkcs11Keyholder {
 
     async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Reply<Secret32>, HolderError> {
         let blob = Blob::parse(self.parameters.mechanism, blob)?;
-        let context = context.clone();
-        self.with_key(move |key| blob::unwrap(key, blob, &context)).await.map(Reply::local)
+        let (context, mechanism) = (context.clone(), self.parameters.mechanism);
+        self.with_key(move |key| {
+            switched_on(key, mechanism, Operation::Unwrap)?;
+            blob::unwrap(key, blob, &context)
+        })
+        .await
+        .map(Reply::local)
     }
 
     async fn state(&self) -> HolderState {
@@ -240,17 +254,17 @@ impl Keyholder for Pkcs11Keyholder {
                     let token = &self.parameters.token;
                     return HolderState::Away(format!("token `{token}` asks for its PIN when it is needed"));
                 }
-                looked.map(|()| false)
+                looked
             }
             Ok(_) => {
-                let this = self.clone();
-                self.with_key(move |key| Ok(this.can_use(key))).await
+                let mechanism = self.parameters.mechanism;
+                self.with_key(move |key| switched_on(key, mechanism, Operation::Unwrap)).await
             }
             Err(error) => Err(error),
         };
         match found {
-            Ok(true) => HolderState::CanOpen,
-            Ok(false) => HolderState::Disabled,
+            Ok(()) => HolderState::CanOpen,
+            Err(HolderError::Disabled(_)) => HolderState::Disabled,
             Err(HolderError::NoSecret(what)) => HolderState::Away(what),
             Err(HolderError::Deleted(_)) => HolderState::Deleted,
             Err(HolderError::Denied(answer)) => HolderState::Denied(answer.to_string()),

@@ -90,6 +90,20 @@ impl Throwaway {
         path
     }
 
+    pub(crate) fn change_pin(&self, old: &str, new: &str) {
+        let session = login(&self.context, self.slot(), old);
+        session.set_pin(&pin(old), &pin(new)).unwrap();
+    }
+
+    /// Tries wrong PINs until the token locks; `false` where it never does.
+    pub(crate) fn lock_pin(&self) -> bool {
+        let session = self.context.open_rw_session(self.slot()).unwrap();
+        (0..20).any(|_| {
+            let refused = session.login(UserType::User, Some(&pin("no-such-pin"))).unwrap_err();
+            matches!(refused, Error::Pkcs11(RvError::PinLocked, _))
+        })
+    }
+
     /// A session in which the user is logged in, as long as it lives.
     pub(crate) fn session(&self) -> Session {
         login(&self.context, self.slot(), PIN)
