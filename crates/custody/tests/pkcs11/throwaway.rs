@@ -84,7 +84,8 @@ impl Throwaway {
     /// A file with this PIN.
     pub(crate) fn pin_file(&self, pin: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
-        let path = self.folder.path().join(format!("{pin}.pin"));
+        // A name that does not show the PIN, so that tests can look for it in what is printed.
+        let path = self.folder.path().join(pin.chars().rev().collect::<String>());
         std::fs::write(&path, format!("{pin}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         path
