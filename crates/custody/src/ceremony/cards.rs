@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// Longest share that fits on a card, in bytes: a QR code of more modules does not survive a copier.
 pub const QR_SHARE_MAX: usize = 1024;
 /// Longest text of a person on a card, in characters.
-const TEXT_MAX: usize = 80;
+const TEXT_MAX: usize = 60;
 /// Words of a share, 11 bits each.
 const SHARE_WORDS: usize = 4;
 /// Words of a ceremony.
@@ -135,7 +135,7 @@ fn write_card(
     let side = size + 2 * QUIET;
     write!(
         svg,
-        "<svg x=\"110\" y=\"12\" width=\"88\" height=\"88\" viewBox=\"0 0 {side} {side}\" \
+        "<svg x=\"112\" y=\"96\" width=\"86\" height=\"86\" viewBox=\"0 0 {side} {side}\" \
          shape-rendering=\"crispEdges\"><path d=\""
     )?;
     for (row, dark) in modules.chunks(size).enumerate() {
@@ -143,9 +143,9 @@ fn write_card(
             write!(svg, "M{},{}h1v1h-1z", column + QUIET, row + QUIET)?;
         }
     }
-    svg.push_str("\"/></svg>\n<g font-family=\"monospace\" font-size=\"3.4\" xml:space=\"preserve\">\n");
+    svg.push_str("\"/></svg>\n<g font-family=\"monospace\" font-size=\"3\" xml:space=\"preserve\">\n");
     for (at, text) in lines(share).iter().enumerate() {
-        writeln!(svg, "<text x=\"15\" y=\"{:.1}\">{}</text>", 112.0 + 3.4 * at as f32, text.as_str())?;
+        writeln!(svg, "<text x=\"15\" y=\"{:.1}\">{}</text>", 102.0 + 3.4 * at as f32, text.as_str())?;
     }
     svg.push_str("</g>\n</svg>\n");
     Ok(())

@@ -304,6 +304,30 @@ mod tests {
         assert_eq!(problem(&renumbered), (1, LineProblem::Checksum));
     }
 
+    /// Bytes 0, 1, 2, ...
+    struct Counting(u8);
+
+    impl strongroom_format::Entropy for Counting {
+        fn fill(&mut self, out: &mut [u8]) {
+            for byte in out {
+                *byte = self.0;
+                self.0 = self.0.wrapping_add(1);
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_specification() {
+        let spec = include_str!("../../../../docs/spec/shares.md");
+        let blocks: Vec<&str> = spec.split("```").skip(1).step_by(2).collect();
+        let shares: Vec<Share> = blocks.iter().map(|text| read_transcript(text).unwrap()).collect();
+        assert_eq!(shares.len(), 2);
+        assert_eq!(*crate::ceremony::recover(&shares).unwrap(), *b"the key of an example, 32 bytes.");
+        let made = split(b"the key of an example, 32 bytes.", 2, 3, &mut Counting(0)).unwrap();
+        assert_eq!(*transcript(&made[0]), blocks[0].trim_start());
+        assert_eq!(*transcript(&made[2]), blocks[1].trim_start());
+    }
+
     #[test]
     fn limits() {
         assert_eq!(read_transcript("").unwrap_err(), TranscriptError::Empty);
