@@ -3,6 +3,8 @@
 pub mod age;
 pub mod file;
 pub mod passphrase;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 pub mod transit;
 
 mod identities;
@@ -30,6 +32,8 @@ pub fn build(
         file::KIND => Ok(Arc::new(file::FileKeyholder::new(label, spec, secrets)?)),
         passphrase::KIND => Ok(Arc::new(passphrase::PassphraseKeyholder::new(label, spec, secrets)?)),
         transit::KIND => Ok(Arc::new(transit::TransitKeyholder::new(label, spec, secrets)?)),
+        #[cfg(feature = "pkcs11")]
+        pkcs11::KIND => Ok(Arc::new(pkcs11::Pkcs11Keyholder::new(label, spec, secrets)?)),
         other => Err(HolderError::UnknownKind(other.to_owned())),
     }
 }

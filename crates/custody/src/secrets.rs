@@ -75,6 +75,9 @@ pub struct Secrets {
     pub prompts: Arc<dyn Prompts>,
     /// How `transit` keyholders reach their servers, and as whom.
     pub transit: transit::Access,
+    /// How tokens of `pkcs11` keyholders are reached.
+    #[cfg(feature = "pkcs11")]
+    pub pkcs11: crate::holders::pkcs11::Access,
 }
 
 impl Secrets {
@@ -88,6 +91,8 @@ impl Secrets {
             passphrases: None,
             prompts: Arc::new(NobodyThere),
             transit: transit::Access::none(),
+            #[cfg(feature = "pkcs11")]
+            pkcs11: crate::holders::pkcs11::Access::default(),
         }
     }
 
@@ -109,6 +114,14 @@ impl Secrets {
     #[must_use]
     pub fn with_passphrases(mut self, source: impl PassphraseSource + 'static) -> Self {
         self.passphrases = Some(Arc::new(source));
+        self
+    }
+
+    /// With a way to reach the tokens of `pkcs11` keyholders.
+    #[cfg(feature = "pkcs11")]
+    #[must_use]
+    pub fn with_pkcs11(mut self, access: crate::holders::pkcs11::Access) -> Self {
+        self.pkcs11 = access;
         self
     }
 
@@ -135,12 +148,15 @@ impl Default for Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets")
+        let mut shown = f.debug_struct("Secrets");
+        shown
             .field("key_files", &self.key_files)
             .field("unlabelled_key_files", &self.unlabelled_key_files)
             .field("identities", &self.identities)
             .field("passphrases", &self.passphrases.is_some())
-            .field("transit", &self.transit)
-            .finish_non_exhaustive()
+            .field("transit", &self.transit);
+        #[cfg(feature = "pkcs11")]
+        shown.field("pkcs11", &self.pkcs11);
+        shown.finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::vault::TestVault;
 use std::sync::Arc;
+use strongroom_custody::ceremony;
 use strongroom_format::{
     DatasetId, Secret32, SystemEntropy, VaultId,
     epoch::Epoch,
@@ -34,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("policy", policy),
     ("refs_node", refs_node),
     ("sealed_documents", sealed_documents),
+    ("share", share),
     ("snapshot_json", snapshot_json),
     ("wrapped_key", wrapped_key),
 ];
@@ -143,6 +145,23 @@ pub fn policy(bytes: &[u8]) {
     }
 }
 
+/// A custodian's share: its bytes, its typed form and the text of its QR code. What is read is written the same.
+///
+/// # Panics
+/// Where it is not.
+pub fn share(bytes: &[u8]) {
+    if let Ok(share) = ceremony::Share::decode(bytes) {
+        assert_eq!(*share.encode(), bytes);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let typed = [ceremony::read_transcript(text), ceremony::read_qr_payload(text)];
+    for share in typed.into_iter().flatten() {
+        let again =
+            ceremony::read_transcript(&ceremony::transcript(&share)).expect("a transcript can be read");
+        assert_eq!(again.encode(), share.encode());
+    }
+}
+
 /// Names of objects, and escaped paths.
 pub fn object_names(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -180,6 +199,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     };
     seeds.push(node.encode());
     let (_, snapshot) = vault.snapshots().expect("snapshots").remove(0);
+    for share in ceremony::split(&[7; 32], 2, 2, &mut SystemEntropy).expect("shares") {
+        seeds.push(share.encode().to_vec());
+        seeds.push(ceremony::transcript(&share).as_bytes().to_vec());
+        seeds.push(ceremony::qr_payload(&share).as_bytes().to_vec());
+    }
     seeds.push(serde_json::to_vec(&snapshot).expect("JSON"));
     seeds.push(serde_json::to_vec(&vault.vault.keyring().signing).expect("JSON"));
     seeds

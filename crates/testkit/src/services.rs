@@ -63,6 +63,30 @@ pub fn s3() -> Option<S3> {
     })
 }
 
+/// A token behind PKCS#11.
+#[derive(Debug, Clone)]
+pub struct Pkcs11 {
+    /// The path of its module.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token: String,
+    /// A file with the user's PIN, which only its owner can read.
+    pub pin_file: PathBuf,
+}
+
+/// The PKCS#11 token; `None` where the person who runs the tests chose to skip services.
+///
+/// # Panics
+/// As [`s3`].
+#[must_use]
+pub fn pkcs11() -> Option<Pkcs11> {
+    Some(Pkcs11 {
+        module: variable("STRONGROOM_TEST_PKCS11_MODULE")?.into(),
+        token: variable("STRONGROOM_TEST_PKCS11_TOKEN")?,
+        pin_file: variable("STRONGROOM_TEST_PKCS11_PIN_FILE")?.into(),
+    })
+}
+
 /// The value of a variable that `scripts/services env` prints; `None` where services are skipped.
 ///
 /// # Panics

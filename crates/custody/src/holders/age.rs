@@ -14,6 +14,7 @@ use crate::{
     holder::{Effort, HolderError, Keyholder, Operation, Reply},
     secrets::{Prompts, Secrets},
 };
+use age::armor::{ArmoredWriter, Format};
 use async_trait::async_trait;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -127,28 +128,13 @@ impl AgeKeyholder {
     }
 
     fn seal(&self, plain: &[u8; PLAIN_LEN]) -> Result<Vec<u8>, HolderError> {
-        let mut plugins = Vec::new();
-        let mut recipients: Vec<Box<dyn age::Recipient>> = Vec::new();
-        for recipient in &self.recipients {
-            match recipient {
-                Recipient::Native(recipient) => recipients.push(Box::new(recipient.clone())),
-                Recipient::Plugin(recipient) => plugins.push(recipient.clone()),
-                Recipient::Ssh(recipient) => recipients.push(Box::new(recipient.clone())),
-            }
-        }
-        let names: BTreeSet<&str> = plugins.iter().map(age::plugin::Recipient::plugin).collect();
-        for name in names {
-            let plugin = age::plugin::RecipientPluginV1::new(name, &plugins, &[], self.callbacks());
-            recipients.push(Box::new(plugin.map_err(encrypt_error)?));
-        }
-        let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|recipient| &**recipient as _))
-            .map_err(encrypt_error)?;
+        let encryptor = encryptor(&self.recipients, &self.prompts)?;
         let write = || -> std::io::Result<Vec<u8>> {
             let mut writer = encryptor.wrap_output(Vec::new())?;
             writer.write_all(plain)?;
             writer.finish()
         };
-        write().map_err(|error| HolderError::io("age could not encrypt", error))
+        write().map_err(could_not_encrypt)
     }
 
     fn open(&self, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, HolderError> {
@@ -241,6 +227,46 @@ impl AgeKeyholder {
         }
         Ok(())
     }
+}
+
+fn encryptor(recipients: &[Recipient], prompts: &Arc<dyn Prompts>) -> Result<age::Encryptor, HolderError> {
+    let mut plugins = Vec::new();
+    let mut all: Vec<Box<dyn age::Recipient>> = Vec::new();
+    for recipient in recipients {
+        match recipient {
+            Recipient::Native(recipient) => all.push(Box::new(recipient.clone())),
+            Recipient::Plugin(recipient) => plugins.push(recipient.clone()),
+            Recipient::Ssh(recipient) => all.push(Box::new(recipient.clone())),
+        }
+    }
+    let names: BTreeSet<&str> = plugins.iter().map(age::plugin::Recipient::plugin).collect();
+    for name in names {
+        let callbacks = AgeCallbacks(prompts.clone());
+        let plugin = age::plugin::RecipientPluginV1::new(name, &plugins, &[], callbacks);
+        all.push(Box::new(plugin.map_err(encrypt_error)?));
+    }
+    age::Encryptor::with_recipients(all.iter().map(|recipient| &**recipient as _)).map_err(encrypt_error)
+}
+
+/// An age file with ASCII armor that any of these recipients can open. Blocks where one is of a plugin.
+pub(crate) fn encrypt_armored<S: AsRef<str>>(
+    recipients: &[S],
+    prompts: &Arc<dyn Prompts>,
+    plain: &[u8],
+) -> Result<String, HolderError> {
+    let encryptor = encryptor(&parse_recipients(recipients)?, prompts)?;
+    let write = || -> std::io::Result<Vec<u8>> {
+        let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
+        let mut writer = encryptor.wrap_output(armor)?;
+        writer.write_all(plain)?;
+        writer.finish()?.finish()
+    };
+    let armored = write().map_err(could_not_encrypt)?;
+    String::from_utf8(armored).map_err(|_| HolderError::Malformed("age made no text".into()))
+}
+
+fn could_not_encrypt(error: std::io::Error) -> HolderError {
+    HolderError::io("age could not encrypt", error)
 }
 
 fn encrypt_error(error: age::EncryptError) -> HolderError {

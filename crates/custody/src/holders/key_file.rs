@@ -94,18 +94,24 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
 /// [`HolderError::NoSecret`] where there is no file, [`HolderError::Exposed`] where others can read it,
 /// [`HolderError::Malformed`] or [`HolderError::Io`].
 pub fn read(path: &Path) -> Result<Secret32, HolderError> {
+    let text = read_private("key file", path)?;
+    decode(&text).map_err(|what| HolderError::Malformed(format!("key file `{}`: {what}", path.display())))
+}
+
+/// Reads a small text that only its owner may read. `what` says in errors what it should be.
+pub(super) fn read_private(what: &str, path: &Path) -> Result<Zeroizing<String>, HolderError> {
     let shown = path.display();
-    let failed = |error| HolderError::io(format!("cannot read key file `{shown}`"), error);
+    let failed = |error| HolderError::io(format!("cannot read {what} `{shown}`"), error);
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(HolderError::NoSecret(format!("there is no key file `{shown}`")));
+            return Err(HolderError::NoSecret(format!("there is no {what} `{shown}`")));
         }
         Err(error) => return Err(failed(error)),
     };
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
-        return Err(HolderError::Malformed(format!("`{shown}` is a folder, not a key file")));
+        return Err(HolderError::Malformed(format!("`{shown}` is a folder, not a {what}")));
     }
     #[cfg(unix)]
     {
@@ -116,14 +122,17 @@ pub fn read(path: &Path) -> Result<Secret32, HolderError> {
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let malformed = |what: &str| HolderError::Malformed(format!("key file `{shown}`: {what}"));
+    let malformed = |why: &str| HolderError::Malformed(format!("{what} `{shown}`: {why}"));
     if bytes.len() as u64 > FILE_MAX {
         return Err(malformed("it is too large"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is no text"))?;
-    let key = decode(text).map_err(malformed);
-    bytes.zeroize();
-    key
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(malformed("it is no text"))
+        }
+    }
 }
 
 #[cfg(test)]
