@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 use strongroom_format::Secret32;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 const PREFIX: &str = "STRONGROOM-KEY-1-";
 const CHECKSUM_LEN: usize = 4;
@@ -94,6 +94,14 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
 /// [`HolderError::NoSecret`] where there is no file, [`HolderError::Exposed`] where others can read it,
 /// [`HolderError::Malformed`] or [`HolderError::Io`].
 pub fn read(path: &Path) -> Result<Secret32, HolderError> {
+    let bytes = read_private(path)?;
+    let malformed = |what: &str| HolderError::Malformed(format!("key file `{}`: {what}", path.display()));
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is no text"))?;
+    decode(text).map_err(malformed)
+}
+
+/// Reads a file that holds a secret of any form: not too large, and readable by its owner only.
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, HolderError> {
     let shown = path.display();
     let failed = |error| HolderError::io(format!("cannot read key file `{shown}`"), error);
     let file = match File::open(path) {
@@ -116,14 +124,10 @@ pub fn read(path: &Path) -> Result<Secret32, HolderError> {
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let malformed = |what: &str| HolderError::Malformed(format!("key file `{shown}`: {what}"));
     if bytes.len() as u64 > FILE_MAX {
-        return Err(malformed("it is too large"));
+        return Err(HolderError::Malformed(format!("key file `{shown}`: it is too large")));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is no text"))?;
-    let key = decode(text).map_err(malformed);
-    bytes.zeroize();
-    key
+    Ok(bytes)
 }
 
 #[cfg(test)]

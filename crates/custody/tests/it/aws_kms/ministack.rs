@@ -1,0 +1,156 @@
+//! Against MiniStack, which knows who may do what, and multi-Region keys.
+
+use super::{
+    REGION, UnderTest, access, admin, answer, fixture::Fixture, holder, make_key, pinned, spec, symmetric_key,
+};
+use crate::{context, key, other_contexts};
+use aws_sdk_kms::types::{KeySpec, KeyState};
+use std::{collections::BTreeMap, sync::Arc};
+use strongroom_custody::{
+    Custody, CustodyError, HolderError, HolderState, Reason, ReasonCode, Secrets, Switch, SwitchError,
+    Unobserved,
+    holders::aws_kms::{Access, Role, describe},
+    policy,
+};
+use strongroom_format::keyring::Parameter;
+use strongroom_testkit::{
+    holder::{Promise, suite},
+    services,
+};
+
+#[tokio::test]
+async fn ministack_keeps_the_promises() {
+    let Some(ministack) = services::ministack() else { return };
+    // Its ciphertexts are not authenticated: what was changed opens to something else. The next test shows what
+    // catches that.
+    let broken = &[Promise::Tampering];
+    suite(&UnderTest::new(ministack.kms, Some(ministack.stranger), broken).await).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_opens_another_key_is_caught_by_the_commitment() {
+    let Some(ministack) = services::ministack() else { return };
+    let arn = symmetric_key(&admin(&ministack.kms, REGION)).await;
+    let specs = BTreeMap::from([("cloud".to_owned(), spec(&arn))]);
+    let secrets = Secrets::none().with_aws(access(&ministack.kms.endpoint, &ministack.kms.admin));
+    let custody = Custody::new(&specs, secrets, Arc::new(Unobserved));
+    let reason = Reason::new(ReasonCode::Restore);
+    let policy = policy::parse("cloud").unwrap();
+    let mut wrapped = custody.wrap_key(&policy, &context(), &key(), &reason).await.unwrap();
+    assert_eq!(custody.unwrap_key(&wrapped, &context(), &reason).await.unwrap().expose(), key().expose());
+
+    *wrapped.wraps[0].blob.last_mut().unwrap() ^= 1;
+    let error = custody.unwrap_key(&wrapped, &context(), &reason).await.unwrap_err();
+    assert!(matches!(&error, CustodyError::Integrity { holder, .. } if holder == "cloud"), "{error:?}");
+    for other in other_contexts() {
+        assert!(matches!(
+            custody.unwrap_key(&wrapped, &other, &reason).await,
+            Err(CustodyError::Refused { .. })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_switched_off_and_on() {
+    let Some(ministack) = services::ministack() else { return };
+    let arn = symmetric_key(&admin(&ministack.kms, REGION)).await;
+    let holder = holder(&spec(&arn), access(&ministack.kms.endpoint, &ministack.kms.admin));
+    let blob = holder.wrap(&context(), &key()).await.unwrap().value;
+    holder.switch(Switch::Off).await.unwrap();
+    assert_eq!(holder.state().await, HolderState::Disabled);
+    assert!(matches!(holder.unwrap(&context(), &blob).await, Err(HolderError::Disabled(_))));
+    holder.switch(Switch::On).await.unwrap();
+    assert_eq!(holder.state().await, HolderState::CanOpen);
+    holder.unwrap(&context(), &blob).await.unwrap();
+    assert_eq!(holder.custodian().as_deref(), Some("aws account 123456789012"));
+}
+
+#[tokio::test]
+async fn who_may_not_switch_a_key_is_told_what_somebody_else_can_run() {
+    let Some(ministack) = services::ministack() else { return };
+    let arn = symmetric_key(&admin(&ministack.kms, REGION)).await;
+    let stranger = holder(&spec(&arn), access(&ministack.kms.endpoint, &ministack.stranger));
+    let Err(SwitchError::Refused { command, source }) = stranger.switch(Switch::Off).await else { panic!() };
+    assert_eq!(command, format!("aws kms disable-key --key-id {arn} --region us-east-1"));
+    assert!(matches!(source, HolderError::Denied(_)), "{source:?}");
+    assert!(matches!(stranger.state().await, HolderState::Denied(_)));
+    assert!(answer(&source).contains("AccessDenied"), "{source}");
+
+    let admin = admin(&ministack.kms, REGION);
+    admin.schedule_key_deletion().key_id(&arn).pending_window_in_days(7).send().await.unwrap();
+    let owner = holder(&spec(&arn), access(&ministack.kms.endpoint, &ministack.kms.admin));
+    let Err(SwitchError::Refused { command, source }) = owner.switch(Switch::On).await else { panic!() };
+    assert!(matches!(source, HolderError::PendingDeletion(_)), "{source:?}");
+    assert!(command.starts_with(&format!("aws kms cancel-key-deletion --key-id {arn}")), "{command}");
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_with_its_external_id() {
+    let Some(ministack) = services::ministack() else { return };
+    let arn = symmetric_key(&admin(&ministack.kms, REGION)).await;
+    let own = access(&ministack.kms.endpoint, &ministack.kms.admin);
+    let as_role = |external_id: Option<&str>| {
+        let external_id = external_id.map(str::to_owned);
+        Access { role: Some(Role { arn: ministack.role.clone(), external_id }), ..own.clone() }
+    };
+    let backup = holder(&spec(&arn), as_role(Some(&ministack.external_id)));
+    let blob = backup.wrap(&context(), &key()).await.unwrap().value;
+    assert_eq!(backup.unwrap(&context(), &blob).await.unwrap().value.expose(), key().expose());
+    assert_eq!(backup.state().await, HolderState::CanOpen);
+    let Err(SwitchError::Refused { source, .. }) = backup.switch(Switch::Off).await else { panic!() };
+    assert!(
+        matches!(source, HolderError::Denied(_)),
+        "the role may use the key and not switch it: {source:?}"
+    );
+
+    for wrong in [None, Some("another")] {
+        let error = holder(&spec(&arn), as_role(wrong)).unwrap(&context(), &blob).await.unwrap_err();
+        assert!(matches!(error, HolderError::Denied(_)), "{error:?}");
+        assert!(answer(&error).contains("credentials"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_replica_stands_in_for_a_region_that_is_out_of_reach() {
+    let Some(ministack) = services::ministack() else { return };
+    let admin_here = admin(&ministack.kms, REGION);
+    let primary = make_key(&admin_here, KeySpec::SymmetricDefault, true).await;
+    admin_here.replicate_key().key_id(&primary).replica_region("eu-west-1").send().await.unwrap();
+    let replica = primary.replace(REGION, "eu-west-1");
+    let own = access(&ministack.kms.endpoint, &ministack.kms.admin);
+
+    let mut described = describe(&primary, &own).await.unwrap();
+    assert_eq!(pinned(&described), primary);
+    let list = Parameter::List(vec![replica.clone()]);
+    // MiniStack may not tell of replicas when it is asked about the primary.
+    described.parameters.entry("replicas".to_owned()).or_insert_with(|| list.clone());
+    assert_eq!(described.parameters["replicas"], list);
+
+    let both = holder(&described, own.clone());
+    let blob = both.wrap(&context(), &key()).await.unwrap().value;
+    for (down, up) in [(REGION, "eu-west-1"), ("eu-west-1", REGION)] {
+        let outage = Fixture::outage(&ministack.kms.endpoint, down);
+        let holder = holder(&described, Access { endpoint: Some(outage.endpoint()), ..own.clone() });
+        let opened = holder.unwrap(&context(), &blob).await.unwrap_or_else(|error| panic!("{down}: {error}"));
+        assert_eq!(opened.value.expose(), key().expose());
+        assert_eq!(holder.state().await, HolderState::CanOpen, "{up} answers");
+        let made = holder.wrap(&context(), &key()).await.unwrap().value;
+        both.unwrap(&context(), &made).await.unwrap();
+        for other in other_contexts() {
+            let error = holder.unwrap(&other, &blob).await.unwrap_err();
+            assert!(matches!(error, HolderError::Tampered), "{error:?}");
+        }
+    }
+
+    both.switch(Switch::Off).await.unwrap();
+    for (region, arn) in [(REGION, &primary), ("eu-west-1", &replica)] {
+        let described = admin(&ministack.kms, region).describe_key().key_id(arn).send().await.unwrap();
+        let state = described.key_metadata.unwrap().key_state;
+        assert_eq!(
+            state,
+            Some(KeyState::Disabled),
+            "a replica that stays on still opens everything: {region}"
+        );
+    }
+    assert!(matches!(both.unwrap(&context(), &blob).await, Err(HolderError::Disabled(_))));
+}
