@@ -1,4 +1,5 @@
 """moto's server with the states of KMS keys: moto 5.2 goes on to use keys that are disabled or about to be deleted.
+It also switches keys by their ARNs, not by their ids alone.
 
 moto_strict.py takes the arguments of moto_server: -H HOST -p PORT
 """
@@ -14,6 +15,7 @@ from moto.server import main
 # A ciphertext of moto starts with the id of its symmetric key.
 KEY_ID_LEN = 36
 USES_KEY = ("encrypt", "decrypt", "re_encrypt", "generate_data_key", "generate_mac", "verify_mac", "sign", "verify")
+SWITCHES_KEY = ("enable_key", "disable_key", "schedule_key_deletion", "cancel_key_deletion")
 
 
 class Refused(JsonRESTError):
@@ -56,6 +58,19 @@ def guard(method):
     setattr(KmsBackend, method, guarded)
 
 
+def by_any_name(method):
+    """Lets a method that knows keys by their ids take ARNs too."""
+    original = getattr(KmsBackend, method)
+
+    @functools.wraps(original)
+    def named(self, key_id, *args, **kwargs):
+        return original(self, self.any_id_to_key_id(key_id), *args, **kwargs)
+
+    setattr(KmsBackend, method, named)
+
+
 for method in USES_KEY:
     guard(method)
+for method in SWITCHES_KEY:
+    by_any_name(method)
 main(sys.argv[1:])

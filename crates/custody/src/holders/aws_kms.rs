@@ -144,7 +144,7 @@ impl AwsKmsKeyholder {
     /// Which state it is that a key cannot be used in: KMS has one code for many.
     async fn explained(&self, error: HolderError, key: &KeyArn, session: Session) -> HolderError {
         let (HolderError::PendingDeletion(answer) | HolderError::Disabled(answer)) = &error else {
-            return error;
+            return self.connections.explained(error);
         };
         if answer.code.as_deref() != Some(INVALID_STATE) {
             return error;

@@ -62,6 +62,16 @@ impl Connections {
         self.access.patience
     }
 
+    /// Names the profile where its credentials are missing.
+    pub(super) fn explained(&self, error: HolderError) -> HolderError {
+        match (&self.access.profile, error) {
+            (Some(profile), HolderError::NoSecret(what)) => {
+                HolderError::NoSecret(format!("profile `{}`: {what}", profile.escape_debug()))
+            }
+            (_, error) => error,
+        }
+    }
+
     /// The client for `region`. Nothing is asked of AWS yet.
     pub(super) async fn client(&self, region: &str, session: Session) -> Result<Client, HolderError> {
         let key = (region.to_owned(), self.access.role.as_ref().map(|_| session));

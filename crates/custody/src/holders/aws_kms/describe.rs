@@ -44,7 +44,7 @@ pub async fn describe(key_or_alias: &str, access: &Access) -> Result<KeyholderSp
         spec(&metadata, public_key.as_ref())
     };
     match tokio::time::timeout(access.patience, asked).await {
-        Ok(result) => result,
+        Ok(result) => result.map_err(|error| connections.explained(error)),
         Err(_) => Err(HolderError::Unreachable(super::no_answer(access.patience))),
     }
 }

@@ -90,17 +90,21 @@ struct UnderTest {
     /// An identity without rights, where the stand-in knows what rights are.
     stranger: Option<(String, String)>,
     broken: &'static [Promise],
+    /// Whether it looks for the key that a call names, and not only for that in the ciphertext.
+    obeys_key_id: bool,
     /// Stay until the suite ends.
     fixtures: Vec<Fixture>,
 }
 
 impl UnderTest {
-    async fn new(kms: Kms, stranger: Option<(String, String)>, broken: &'static [Promise]) -> Self {
+    /// Without rights, with promises kept.
+    async fn new(kms: Kms) -> Self {
         let admin = admin(&kms, REGION);
         let arn = symmetric_key(&admin).await;
         let throttling =
             Fixture::answering(|_| Some(Message::refusal("ThrottlingException", "Rate exceeded")));
-        Self { kms, admin, arn, stranger, broken, fixtures: vec![throttling, Fixture::silent()] }
+        let fixtures = vec![throttling, Fixture::silent()];
+        Self { kms, admin, arn, stranger: None, broken: &[], obeys_key_id: true, fixtures }
     }
 
     fn at(&self, endpoint: &str) -> Arc<dyn Keyholder> {
@@ -127,6 +131,7 @@ impl ProviderUnderTest for UnderTest {
                 self.holder().await
             }
             // No stand-in lets the seven days pass; a key that is gone and one that never was have the same answer.
+            Fault::Deleted if !self.obeys_key_id => return None,
             Fault::Deleted => holder(&spec(NO_KEY), access(&self.kms.endpoint, &self.kms.admin)),
             Fault::Throttled => self.at(&self.fixtures[0].endpoint()),
             Fault::Slow => self.at(&self.fixtures[1].endpoint()),

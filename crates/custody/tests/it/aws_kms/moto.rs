@@ -10,7 +10,7 @@ use strongroom_testkit::{holder::suite, services};
 #[tokio::test]
 async fn moto_keeps_the_promises() {
     let Some(kms) = services::moto() else { return };
-    suite(&UnderTest::new(kms, None, &[]).await).await;
+    suite(&UnderTest::new(kms).await).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::{context, key};
 use data_encoding::BASE64;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use strongroom_custody::{HolderError, HolderState, holders::aws_kms::Access};
+use strongroom_custody::{HolderError, HolderState, Switch, SwitchError, holders::aws_kms::Access};
 
 const OTHER_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-4111-8111-111111111111";
 
@@ -119,6 +119,28 @@ async fn a_state_that_only_describe_key_tells() {
         assert!(answer(&error).contains(words), "{state}: {error}");
         assert!(matches!(holder.state().await, HolderState::Unknown(_)), "{state}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_waits_for_its_deletion_is_first_to_be_kept() {
+    let fixture = Fixture::answering(move |request| {
+        Some(match request.operation().as_str() {
+            "DescribeKey" => {
+                let state =
+                    json!({"KeyId": "1", "KeyState": "PendingDeletion", "DeletionDate": 1_800_000_000});
+                Message::kms(200, &json!({ "KeyMetadata": state }))
+            }
+            _ => Message::refusal("KMSInvalidStateException", "the key is pending deletion."),
+        })
+    });
+    let holder = holder(&spec(NO_KEY), anyone(&fixture.endpoint()));
+    let Err(SwitchError::Refused { command, source }) = holder.switch(Switch::On).await else { panic!() };
+    let (cancel, enable) = command.split_once(" && ").unwrap();
+    assert_eq!(cancel, format!("aws kms cancel-key-deletion --key-id {NO_KEY} --region us-east-1"));
+    assert_eq!(enable, format!("aws kms enable-key --key-id {NO_KEY} --region us-east-1"));
+    assert!(matches!(source, HolderError::PendingDeletion(_)), "{source:?}");
+    assert!(answer(&source).contains("2027-01-15T08:00:00Z"), "{source}");
+    assert_eq!(holder.state().await, HolderState::PendingDeletion(Some("2027-01-15T08:00:00Z".to_owned())));
 }
 
 #[tokio::test]
