@@ -37,6 +37,18 @@ async fn an_alias_is_pinned_to_the_key_that_it_stands_for() {
 }
 
 #[tokio::test]
+async fn what_another_key_wrapped_does_not_open() {
+    let Some(kms) = services::moto() else { return };
+    let admin = admin(&kms, REGION);
+    let (mine, other) = (symmetric_key(&admin).await, symmetric_key(&admin).await);
+    let own = access(&kms.endpoint, &kms.admin);
+    let blob = holder(&spec(&other), own.clone()).wrap(&context(), &key()).await.unwrap().value;
+    let error = holder(&spec(&mine), own).unwrap(&context(), &blob).await.unwrap_err();
+    // AWS says IncorrectKeyException, which is Tampered.
+    assert!(matches!(error, HolderError::Denied(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn keys_that_cannot_hold_a_backup_are_refused_when_they_are_described() {
     let Some(kms) = services::moto() else { return };
     let admin = admin(&kms, REGION);
