@@ -81,6 +81,21 @@ pub fn moto() -> Option<Kms> {
     Some(Kms { endpoint, admin: identity("STRONGROOM_TEST_MOTO_ADMIN")? })
 }
 
+/// LocalStack; `None` where services are skipped, or where this machine has no Python that runs it.
+///
+/// # Panics
+/// As [`s3`].
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+pub fn localstack() -> Option<Kms> {
+    let endpoint = variable("STRONGROOM_TEST_LOCALSTACK_ENDPOINT")?;
+    if endpoint.is_empty() {
+        eprintln!("skipped, because LocalStack needs Python 3.13");
+        return None;
+    }
+    Some(Kms { endpoint, admin: identity("STRONGROOM_TEST_LOCALSTACK_ADMIN")? })
+}
+
 /// MiniStack, which checks who calls; `None` where services are skipped.
 ///
 /// # Panics

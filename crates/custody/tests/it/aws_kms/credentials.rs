@@ -33,11 +33,7 @@ fn run(test: &str, config: &str, variables: &[(&str, &str)]) {
 }
 
 fn signed_by(fixture: &Fixture) -> Vec<String> {
-    let key_id = |request: Message| {
-        let header = request.header("authorization").unwrap();
-        header.split_once("Credential=").unwrap().1.split_once('/').unwrap().0.to_owned()
-    };
-    fixture.seen().into_iter().map(key_id).collect()
+    fixture.seen().iter().map(Message::signed_by).collect()
 }
 
 const CONFIG: &str = "[profile backup]\naws_access_key_id = FROMPROFILE\naws_secret_access_key = secret\n\

@@ -45,8 +45,18 @@ impl Message {
         Some(line.split_once(':')?.1.trim().to_owned())
     }
 
+    pub(super) fn body(&self) -> String {
+        String::from_utf8_lossy(&self.0[self.head().len() + 4..]).into_owned()
+    }
+
     pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.0[self.head().len() + 4..]).unwrap()
+        serde_json::from_str(&self.body()).unwrap()
+    }
+
+    /// Whose key signed it.
+    pub(super) fn signed_by(&self) -> String {
+        let header = self.header("authorization").unwrap();
+        header.split_once("Credential=").unwrap().1.split_once('/').unwrap().0.to_owned()
     }
 
     /// What KMS is asked to do, such as `Decrypt`.

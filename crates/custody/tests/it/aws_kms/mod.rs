@@ -1,10 +1,13 @@
 //! Keyholders in AWS KMS, against stand-ins for it. None of them is right alone: moto authenticates ciphertexts but
-//! checks nobody's rights, MiniStack checks rights but opens tampered ciphertexts, and fixtures do what neither does.
+//! checks nobody's rights, MiniStack checks rights but opens tampered ciphertexts, LocalStack imports keys but checks
+//! no rights, and fixtures do what none of them does.
 
 mod credentials;
 mod fixture;
+mod localstack;
 mod ministack;
 mod moto;
+mod replicas;
 mod rsa;
 mod wire;
 

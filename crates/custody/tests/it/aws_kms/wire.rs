@@ -9,7 +9,11 @@ use crate::{context, key};
 use data_encoding::BASE64;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use strongroom_custody::{HolderError, HolderState, Switch, SwitchError, holders::aws_kms::Access};
+use strongroom_custody::{
+    HolderError, HolderState, Switch, SwitchError,
+    holders::aws_kms::{Access, Role},
+};
+use strongroom_format::context::{Context, Purpose};
 
 const OTHER_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-4111-8111-111111111111";
 
@@ -50,6 +54,38 @@ async fn the_context_is_the_encryption_context_and_the_key_is_pinned() {
         assert!(format!("{agent} {name}").contains("app/strongroom"), "{agent}");
         assert!(request.header("authorization").unwrap().contains("/us-east-1/kms/"), "the ARN's Region");
     }
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_once_for_each_purpose_and_named_after_it() {
+    let assumed = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIATEMPORARY</AccessKeyId>\
+                   <SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>\
+                   <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+    let sts = Fixture::answering(move |_| Some(Message::xml(200, assumed)));
+    let kms = obliging(NO_KEY);
+    let role = Role {
+        arn: "arn:aws:iam::210987654321:role/backup".to_owned(),
+        external_id: Some("agreed-id".to_owned()),
+    };
+    let access = Access { role: Some(role), sts_endpoint: Some(sts.endpoint()), ..anyone(&kms.endpoint()) };
+    let holder = holder(&spec(NO_KEY), access);
+    let writing = Context { purpose: Purpose::Write, ..context() };
+    for context in [context(), writing.clone(), context(), writing] {
+        holder.wrap(&context, &key()).await.unwrap();
+    }
+    holder.state().await;
+
+    let asked = sts.seen();
+    let names = asked.iter().map(|request| {
+        let body = request.body();
+        assert!(body.contains("ExternalId=agreed-id") && body.contains("role%2Fbackup"), "{body}");
+        assert_eq!(request.signed_by(), "TESTANYONE");
+        body.split_once("RoleSessionName=").unwrap().1.split('&').next().unwrap().to_owned()
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["strongroom-read", "strongroom-write", "strongroom-manage"]);
+    let calls = kms.seen();
+    assert_eq!(calls.len(), 5);
+    assert!(calls.iter().all(|request| request.signed_by() == "ASIATEMPORARY"));
 }
 
 #[tokio::test]
