@@ -6,11 +6,12 @@ localstack_requirements=("localstack-core[runtime]==4.14.0" "cbor2<5.8" "pyopens
 localstack_port=18567
 localstack_venv="$services_root/venv-localstack"
 
-# It needs Python 3.13, which is not everywhere.
+# The Python that it runs on. It needs 3.13, and leave to make a network, which are not everywhere.
 localstack_python() {
   local python
   for python in python3.13 "$HOME"/.pyenv/versions/3.13.*/bin/python3.13; do
-    if command -v "$python" >/dev/null && "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+    if "$python" -c 'import venv, ensurepip' 2>/dev/null &&
+      "$python" "$here/services.d/loopback_only.py" --check 2>/dev/null; then
       command -v "$python"
       return
     fi
@@ -21,10 +22,9 @@ localstack_python() {
 localstack_install() {
   local python
   if ! python="$(localstack_python)"; then
-    say "localstack: left out, because there is no Python 3.13; its tests are skipped"
+    say "localstack: left out, because it needs Python 3.13, \`ip\` and leave to make a network; its tests are skipped"
     return
   fi
-  need ip iproute2
   [[ -x "$localstack_venv/bin/pip" ]] || "$python" -m venv "$localstack_venv"
   local marker="$localstack_venv/.installed"
   # Together: each of them narrows the versions of the others.

@@ -2,6 +2,8 @@
 
 The server gets a network of its own without any way out, in which it may listen on INNER. What comes in at
 127.0.0.1:PORT of this machine is passed on to it: a socket stays in the network in which it was made. Linux, Python 3.12.
+
+With --check alone, it tells whether this machine lets it make such a network.
 """
 
 import asyncio
@@ -49,6 +51,9 @@ async def relay(listener, inner, command):
 
 
 def main():
+    if sys.argv[1:] == ["--check"]:
+        leave_network()
+        return
     port, inner, *command = sys.argv[1:]
     listener = socket.create_server(("127.0.0.1", int(port)))
     leave_network()

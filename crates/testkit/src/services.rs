@@ -81,7 +81,7 @@ pub fn moto() -> Option<Kms> {
     Some(Kms { endpoint, admin: identity("STRONGROOM_TEST_MOTO_ADMIN")? })
 }
 
-/// LocalStack; `None` where services are skipped, or where this machine has no Python that runs it.
+/// LocalStack; `None` where services are skipped, or where this machine cannot run it.
 ///
 /// # Panics
 /// As [`s3`].
@@ -90,7 +90,7 @@ pub fn moto() -> Option<Kms> {
 pub fn localstack() -> Option<Kms> {
     let endpoint = variable("STRONGROOM_TEST_LOCALSTACK_ENDPOINT")?;
     if endpoint.is_empty() {
-        eprintln!("skipped, because LocalStack needs Python 3.13");
+        eprintln!("skipped, because this machine cannot run LocalStack");
         return None;
     }
     Some(Kms { endpoint, admin: identity("STRONGROOM_TEST_LOCALSTACK_ADMIN")? })
