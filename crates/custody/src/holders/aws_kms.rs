@@ -7,6 +7,8 @@
 //! A wrap is version 1, then a ciphertext of KMS `[V-4.5]`. A symmetric key wraps and unwraps by calls of KMS, with the
 //! context as encryption context, so that key policies can tell purposes apart. An RSA key is wrapped to without any
 //! call; KMS unwraps, or the private key that was imported into KMS, where this machine has it.
+//!
+//! Limit: copies of a key in the SDK's buffers of requests and answers are freed, not wiped.
 
 mod access;
 mod arn;
