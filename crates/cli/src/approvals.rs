@@ -78,5 +78,6 @@ pub fn apply(context: &Context, keyring: &Keyring, custody: Custody) -> Result<C
     let parts = gathering.open(Timestamp::now(), &also)?;
     let key = key_path(path);
     std::fs::remove_file(&key).map_err(|error| CliError::file("removed", &key, &error))?;
-    Ok(custody.with_holders(ApprovedKeyholder::all(&request, parts)))
+    let approved = ApprovedKeyholder::all(&request, parts, &custody);
+    Ok(custody.with_holders(approved))
 }

@@ -13,6 +13,9 @@ pub const PREFIX: &str = "STRONGROOM_";
 const FOREIGN: [&str; 6] =
     ["HOME", "NO_COLOR", "TERM", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"];
 
+/// The variables of the command-line tools of Transit servers.
+const TRANSIT: [&str; 2] = ["BAO_", "VAULT_"];
+
 /// The variables that matter here. Deliberately without `Debug`: one of them may be a passphrase.
 #[derive(Clone, Default)]
 pub struct Env(BTreeMap<String, OsString>);
@@ -27,7 +30,11 @@ impl Env {
     /// An environment made of pairs. Empty values count as unset.
     #[must_use]
     pub fn new(variables: impl IntoIterator<Item = (String, OsString)>) -> Self {
-        let heeded = |name: &str| name.starts_with(PREFIX) || FOREIGN.contains(&name);
+        let heeded = |name: &str| {
+            name.starts_with(PREFIX)
+                || FOREIGN.contains(&name)
+                || TRANSIT.iter().any(|prefix| name.starts_with(prefix))
+        };
         Self(variables.into_iter().filter(|(name, value)| heeded(name) && !value.is_empty()).collect())
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use strongroom_custody::holders::file;
+use strongroom_custody::holders::{aws_kms, file, pkcs11, transit};
 use strongroom_custody::observer::{KeyUse, Observer, Outcome, Refusal};
 use strongroom_custody::{Prompts, Secrets};
 use strongroom_format::VaultId;
@@ -57,6 +57,19 @@ pub fn given(context: &Context) -> Secrets {
     }
     for identity in &settings.identities {
         secrets = secrets.with_identity(identity.value.clone());
+    }
+    secrets = secrets.with_transit(transit::Access::from_env(|name| context.env.os(name).cloned()));
+    let text = |name: &str| context.env.text(name).ok().flatten();
+    if let Some(arn) = text("STRONGROOM_AWS_ROLE") {
+        let role = aws_kms::Role { arn, external_id: text("STRONGROOM_AWS_EXTERNAL_ID") };
+        secrets = secrets.with_aws(aws_kms::Access { role: Some(role), ..aws_kms::Access::default() });
+    }
+    if let Some(module) = context.env.path("STRONGROOM_PKCS11_MODULE") {
+        let pin = match context.env.path("STRONGROOM_PKCS11_PIN_FILE") {
+            Some(path) => pkcs11::PinSource::File(path),
+            None => pkcs11::PinSource::Person,
+        };
+        secrets = secrets.with_pkcs11(pkcs11::Access::everywhere(pkcs11::TokenAccess { module, pin }));
     }
     let source = settings.passphrase.value.clone();
     if source != PassphraseSource::Prompt || io::stdin().is_terminal() {

@@ -6,10 +6,12 @@ use crate::error::{CliError, ErrorKind};
 use crate::keys;
 use crate::pins;
 use crate::signals;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use strongroom_custody::{Custody, Reason, ReasonCode};
+use strongroom_custody::{Custody, Reason, ReasonCode, Secrets, holders};
 use strongroom_format::ObjectHash;
+use strongroom_format::keyring::KeyholderSpec;
 use strongroom_format::names::{self, DatasetNames};
 use strongroom_vault::VaultError;
 use strongroom_vault::access::Vault;
@@ -117,6 +119,23 @@ impl Session {
             vault,
             runtime,
         })
+    }
+
+    /// Makes a keyholder usable that is about to be added to the keyring.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Bug`] where it is not among `keyholders`, or the session's keyholders are in use.
+    pub fn add_holder(
+        &mut self,
+        label: &str,
+        keyholders: &BTreeMap<String, KeyholderSpec>,
+        secrets: &Secrets,
+    ) -> Result<(), CliError> {
+        let bug = || CliError::new(ErrorKind::Bug, "a new keyholder cannot be used");
+        let spec = keyholders.get(label).ok_or_else(bug)?;
+        let holder = holders::build(label, spec, secrets).map_err(|error| bug().caused_by(&error))?;
+        Arc::get_mut(&mut self.custody).ok_or_else(bug)?.add_holder(holder);
+        Ok(())
     }
 
     /// The runtime, for another vault.

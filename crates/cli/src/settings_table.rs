@@ -61,6 +61,17 @@ pub const SETTINGS: &[Setting] = &[
         .flag("passphrase-command").env("STRONGROOM_PASSPHRASE_COMMAND").vault_key("passphrase-command"),
     setting("passphrase", "a prompt on the terminal", "The passphrase itself. Other processes of the same user, and crash reports, may see the environment: prefer a file or a command. There is no option for it, because every user of the machine sees command lines.")
         .env("STRONGROOM_PASSPHRASE"),
+    setting("aws-role", "none", "The ARN of a role that is assumed for AWS KMS. Credentials, profile, Region and endpoint come from `AWS_*` and `~/.aws`, as for the tools of AWS.").env("STRONGROOM_AWS_ROLE"),
+    setting("aws-external-id", "none", "The external id that the role's account asks for.").env("STRONGROOM_AWS_EXTERNAL_ID"),
+    setting("transit-role-id", "none", "Log in to Transit servers by AppRole, with this role id. Address, CA file and token come from `BAO_*` or `VAULT_*`, as for the tools of the servers.").env("STRONGROOM_TRANSIT_ROLE_ID"),
+    setting("transit-secret-id-file", "none", "The file with the secret id of the role.").env("STRONGROOM_TRANSIT_SECRET_ID_FILE"),
+    setting("transit-approle-mount", "`approle`", "Where AppRole is mounted.").env("STRONGROOM_TRANSIT_APPROLE_MOUNT"),
+    setting("transit-kubernetes-role", "none", "Log in to Transit servers by Kubernetes, with this role.").env("STRONGROOM_TRANSIT_KUBERNETES_ROLE"),
+    setting("transit-kubernetes-mount", "`kubernetes`", "Where Kubernetes auth is mounted.").env("STRONGROOM_TRANSIT_KUBERNETES_MOUNT"),
+    setting("transit-kubernetes-jwt-file", "that of the pod", "The token of the service account.").env("STRONGROOM_TRANSIT_KUBERNETES_JWT_FILE"),
+    setting("transit-token-file", "`~/.vault-token`", "A file with a token for Transit servers, which only its owner can read.").env("STRONGROOM_TRANSIT_TOKEN_FILE"),
+    setting("pkcs11-module", "none", "The PKCS#11 library of the hardware token: a path, which never comes from a vault.").env("STRONGROOM_PKCS11_MODULE"),
+    setting("pkcs11-pin-file", "a prompt on the terminal", "A file whose first line is the token's PIN, which only its owner can read.").env("STRONGROOM_PKCS11_PIN_FILE"),
     setting("reason", "none", "Why keys are used, for the record of key uses: a ticket, an incident, a name of a job.")
         .flag("reason").env("STRONGROOM_REASON").key("reason"),
     setting("cache-dir", "`$XDG_CACHE_HOME/strongroom`", "Where indexes and change caches are kept. It holds nothing that opens a backup, and may be deleted.")

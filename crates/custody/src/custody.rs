@@ -325,9 +325,14 @@ impl Custody {
     #[must_use]
     pub fn with_holders(mut self, holders: impl IntoIterator<Item = Arc<dyn Keyholder>>) -> Self {
         for holder in holders {
-            self.slots.insert(holder.label().to_owned(), Slot::Usable(holder));
+            self.add_holder(holder);
         }
         self
+    }
+
+    /// Adds a keyholder.
+    pub fn add_holder(&mut self, holder: Arc<dyn Keyholder>) {
+        self.slots.insert(holder.label().to_owned(), Slot::Usable(holder));
     }
 
     /// Lets one keyholder open its part of `wrapped`, and throws away what it opened: a proof that it can.

@@ -1,6 +1,8 @@
 //! The kinds of keyholders.
 
 pub mod age;
+#[cfg(feature = "aws-kms")]
+pub mod aws_kms;
 pub mod file;
 pub mod passphrase;
 #[cfg(feature = "pkcs11")]
@@ -29,6 +31,8 @@ pub fn build(
 ) -> Result<Arc<dyn Keyholder>, HolderError> {
     match spec.kind.as_str() {
         age::KIND => Ok(Arc::new(age::AgeKeyholder::new(label, spec, secrets)?)),
+        #[cfg(feature = "aws-kms")]
+        aws_kms::KIND => Ok(Arc::new(aws_kms::AwsKmsKeyholder::new(label, spec, secrets)?)),
         file::KIND => Ok(Arc::new(file::FileKeyholder::new(label, spec, secrets)?)),
         passphrase::KIND => Ok(Arc::new(passphrase::PassphraseKeyholder::new(label, spec, secrets)?)),
         transit::KIND => Ok(Arc::new(transit::TransitKeyholder::new(label, spec, secrets)?)),

@@ -1,5 +1,7 @@
 //! What this machine and the person before it bring along: paths of secrets, and ways to ask.
 
+#[cfg(feature = "aws-kms")]
+use crate::holders::aws_kms::Access;
 use crate::holders::transit;
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
 use zeroize::Zeroizing;
@@ -63,7 +65,7 @@ impl Prompts for NobodyThere {
 /// Everything that the keyholders of one client may use.
 #[derive(Clone)]
 pub struct Secrets {
-    /// Key files of `file` keyholders, by label.
+    /// Key files of `file` keyholders, and private keys of `aws-kms` keyholders with an RSA key, by label.
     pub key_files: BTreeMap<String, PathBuf>,
     /// Key files that may belong to any `file` keyholder; the right one is recognised.
     pub unlabelled_key_files: Vec<PathBuf>,
@@ -78,6 +80,12 @@ pub struct Secrets {
     /// How tokens of `pkcs11` keyholders are reached.
     #[cfg(feature = "pkcs11")]
     pub pkcs11: crate::holders::pkcs11::Access,
+    /// How AWS is reached.
+    #[cfg(feature = "aws-kms")]
+    pub aws: Access,
+    /// How AWS is reached for these keyholders, by label: keys in accounts that do not know each other.
+    #[cfg(feature = "aws-kms")]
+    pub aws_by_label: BTreeMap<String, Access>,
 }
 
 impl Secrets {
@@ -93,6 +101,10 @@ impl Secrets {
             transit: transit::Access::none(),
             #[cfg(feature = "pkcs11")]
             pkcs11: crate::holders::pkcs11::Access::default(),
+            #[cfg(feature = "aws-kms")]
+            aws: Access::default(),
+            #[cfg(feature = "aws-kms")]
+            aws_by_label: BTreeMap::new(),
         }
     }
 
@@ -123,6 +135,29 @@ impl Secrets {
     pub fn with_pkcs11(mut self, access: crate::holders::pkcs11::Access) -> Self {
         self.pkcs11 = access;
         self
+    }
+
+    /// With a way to reach AWS.
+    #[cfg(feature = "aws-kms")]
+    #[must_use]
+    pub fn with_aws(mut self, access: Access) -> Self {
+        self.aws = access;
+        self
+    }
+
+    /// With a way to reach AWS for the keyholder `label` alone.
+    #[cfg(feature = "aws-kms")]
+    #[must_use]
+    pub fn with_aws_for(mut self, label: impl Into<String>, access: Access) -> Self {
+        self.aws_by_label.insert(label.into(), access);
+        self
+    }
+
+    /// How AWS is reached for the keyholder `label`.
+    #[cfg(feature = "aws-kms")]
+    #[must_use]
+    pub fn aws_access(&self, label: &str) -> &Access {
+        self.aws_by_label.get(label).unwrap_or(&self.aws)
     }
 
     /// With a way to ask a person.

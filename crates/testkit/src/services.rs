@@ -87,6 +87,70 @@ pub fn pkcs11() -> Option<Pkcs11> {
     })
 }
 
+/// A stand-in for AWS KMS, and who may speak to it. Each identity is a key id and a secret.
+#[derive(Debug, Clone)]
+pub struct Kms {
+    /// Its URL.
+    pub endpoint: String,
+    /// May do anything.
+    pub admin: (String, String),
+}
+
+/// moto, with the states of keys; `None` where services are skipped.
+///
+/// # Panics
+/// As [`s3`].
+#[must_use]
+pub fn moto() -> Option<Kms> {
+    let endpoint = variable("STRONGROOM_TEST_MOTO_ENDPOINT")?;
+    Some(Kms { endpoint, admin: identity("STRONGROOM_TEST_MOTO_ADMIN")? })
+}
+
+/// LocalStack; `None` where services are skipped, or where this machine cannot run it.
+///
+/// # Panics
+/// As [`s3`].
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+pub fn localstack() -> Option<Kms> {
+    let endpoint = variable("STRONGROOM_TEST_LOCALSTACK_ENDPOINT")?;
+    if endpoint.is_empty() {
+        eprintln!("skipped, because this machine cannot run LocalStack");
+        return None;
+    }
+    Some(Kms { endpoint, admin: identity("STRONGROOM_TEST_LOCALSTACK_ADMIN")? })
+}
+
+/// MiniStack, which checks who calls; `None` where services are skipped.
+///
+/// # Panics
+/// As [`s3`].
+#[must_use]
+pub fn ministack() -> Option<MiniStack> {
+    Some(MiniStack {
+        kms: Kms {
+            endpoint: variable("STRONGROOM_TEST_MINISTACK_ENDPOINT")?,
+            admin: identity("STRONGROOM_TEST_MINISTACK_ADMIN")?,
+        },
+        stranger: identity("STRONGROOM_TEST_MINISTACK_STRANGER")?,
+        role: variable("STRONGROOM_TEST_MINISTACK_ROLE")?,
+        external_id: variable("STRONGROOM_TEST_MINISTACK_EXTERNAL_ID")?,
+    })
+}
+
+/// MiniStack, with the identities that are made in it.
+#[derive(Debug, Clone)]
+pub struct MiniStack {
+    /// How it is reached.
+    pub kms: Kms,
+    /// May do nothing.
+    pub stranger: (String, String),
+    /// The ARN of a role that may use keys.
+    pub role: String,
+    /// What has to be said to assume the role.
+    pub external_id: String,
+}
+
 /// The value of a variable that `scripts/services env` prints; `None` where services are skipped.
 ///
 /// # Panics

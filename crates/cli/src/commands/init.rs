@@ -31,7 +31,8 @@ const EXAMPLES: &str = "Examples:\n\
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct InitArgs {
-    /// Keyholder NAME of kind file[:PATH], passphrase or age:RECIPIENT[,RECIPIENT]; may be repeated
+    /// Keyholder NAME of kind file[:PATH], passphrase, age:RECIPIENT[,RECIPIENT], aws-kms:KEY,
+    /// transit:https://HOST/MOUNT/KEY or pkcs11:TOKEN/KEY; may be repeated
     ///
     /// One keyholder that is lost takes every backup with it: name at least two that do not share a
     /// place. A file without a PATH is made in the config directory; one that exists is used.
@@ -145,7 +146,7 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<(), CliError> {
     let mut secrets = keys::given(context);
     let mut keyholders = BTreeMap::new();
     for (label, kind) in kinds {
-        let spec = make_keyholder(context, &label, kind, &mut made, &mut secrets.key_files)?;
+        let spec = make_keyholder(context, &runtime, &label, kind, &mut made, &mut secrets)?;
         keyholders.insert(label, spec);
     }
     policies::check_seats([&read_policy, &write_policy], &keyholders)?;

@@ -3,7 +3,7 @@
 use super::{CliError, ErrorKind};
 use std::error::Error;
 use strongroom_custody::quorum::QuorumError;
-use strongroom_custody::{CustodyError, Failure, HolderError, PolicyError};
+use strongroom_custody::{CustodyError, Failure, HolderError, Operation, PolicyError};
 use strongroom_format::Damage;
 use strongroom_vault::VaultError;
 use strongroom_vault::fs::FilterError;
@@ -59,8 +59,15 @@ impl From<FilterError> for CliError {
 impl From<CustodyError> for CliError {
     fn from(error: CustodyError) -> Self {
         match &error {
-            CustodyError::Refused { failures, .. } => {
-                let (kind, hint) = refusal(failures);
+            CustodyError::Refused { operation, failures, .. } => {
+                let (kind, mut hint) = refusal(failures);
+                if *operation == Operation::Wrap {
+                    hint = Some(
+                        "a new key is wrapped by every keyholder of its policy: bring this one back, or leave it out \
+                         with --read-policy or --write-policy"
+                            .into(),
+                    );
+                }
                 let made = from(kind, &error);
                 match hint {
                     Some(hint) => made.hint(hint),

@@ -1,28 +1,40 @@
 //! A custodian whose parts have come by approval, in the place of his keyholder.
 
 use super::{Parts, Request};
-use crate::holder::{Effort, HolderError, Keyholder, Operation, Reply};
+use crate::{
+    custody::Custody,
+    holder::{Effort, HolderError, Keyholder, Operation, Reply},
+};
 use async_trait::async_trait;
 use std::{collections::BTreeMap, sync::Arc};
 use strongroom_format::{Secret32, context::Context};
 
-/// Opens what was approved, and nothing else.
+/// Opens what was approved, and nothing else. It wraps as the custodian's own keyholder does.
 pub struct ApprovedKeyholder {
     label: String,
     kind: String,
+    own: Option<Arc<dyn Keyholder>>,
     request: Arc<Request>,
     parts: BTreeMap<u32, Secret32>,
 }
 
 impl ApprovedKeyholder {
-    /// A keyholder for each custodian who approved.
+    /// A keyholder for each custodian who approved, in the place of those of `custody`.
     #[must_use]
-    pub fn all(request: &Arc<Request>, parts: Parts) -> Vec<Arc<dyn Keyholder>> {
+    pub fn all(request: &Arc<Request>, parts: Parts, custody: &Custody) -> Vec<Arc<dyn Keyholder>> {
         let holder = |(label, parts): (String, BTreeMap<u32, Secret32>)| {
             let kind = request.keyholders.get(&label).map_or("unknown", |spec| &spec.kind).to_owned();
-            Arc::new(Self { label, kind, request: Arc::clone(request), parts }) as Arc<dyn Keyholder>
+            let own = custody.holder(&label).cloned();
+            Arc::new(Self { label, kind, own, request: Arc::clone(request), parts }) as Arc<dyn Keyholder>
         };
         parts.into_iter().map(holder).collect()
+    }
+}
+
+impl ApprovedKeyholder {
+    fn own(&self) -> Result<&Arc<dyn Keyholder>, HolderError> {
+        let nothing = || HolderError::NoSecret("an approval opens, and wraps nothing".into());
+        self.own.as_ref().ok_or_else(nothing)
     }
 }
 
@@ -49,12 +61,12 @@ impl Keyholder for ApprovedKeyholder {
     fn ready(&self, operation: Operation) -> Result<(), HolderError> {
         match operation {
             Operation::Unwrap => Ok(()),
-            Operation::Wrap => Err(HolderError::NoSecret("an approval opens, and wraps nothing".into())),
+            Operation::Wrap => self.own()?.ready(operation),
         }
     }
 
-    async fn wrap(&self, _: &Context, _: &Secret32) -> Result<Reply<Vec<u8>>, HolderError> {
-        Err(HolderError::NoSecret("an approval opens, and wraps nothing".into()))
+    async fn wrap(&self, context: &Context, key: &Secret32) -> Result<Reply<Vec<u8>>, HolderError> {
+        self.own()?.wrap(context, key).await
     }
 
     async fn unwrap(&self, context: &Context, blob: &[u8]) -> Result<Reply<Secret32>, HolderError> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 use strongroom_format::{
     VaultId,
-    context::{Context, Purpose, valid_label},
+    context::{Context, Purpose, WHOLE_VAULT, valid_label},
     keyring::{KEYHOLDERS_MAX, KeyholderSpec, WrappedKey},
     xwing::SealingKey,
 };
@@ -15,6 +15,8 @@ use strongroom_format::{
 const DOCUMENT: &str = "the request";
 /// Largest request, in bytes.
 pub(super) const SIZE_MAX: usize = 4 << 20;
+/// The number that stands for the signing key of the vault where others are those of epochs, which begin at 1.
+pub const SIGNING_KEY: u32 = 0;
 /// Most keys of one request.
 const KEYS_MAX: usize = 1024;
 /// Longest text for people, in bytes.
@@ -73,7 +75,7 @@ impl FromStr for RequestId {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedKey {
-    /// The epoch whose read key it is.
+    /// The epoch whose read key it is; 0 for the signing key of the vault.
     pub epoch: u32,
     /// The key, wrapped.
     pub wrapped: WrappedKey,
@@ -191,10 +193,11 @@ impl Request {
             .ok_or_else(|| malformed("the public key is no X-Wing key in base64"))
     }
 
-    /// The context of the read key of an epoch.
+    /// The context of the read key of an epoch; of the signing key, where it is 0.
     #[must_use]
     pub fn context(&self, epoch: u32) -> Context {
-        Context { vault: self.vault, dataset: self.dataset.clone(), purpose: Purpose::Read, epoch }
+        let dataset = if epoch == SIGNING_KEY { WHOLE_VAULT } else { &self.dataset };
+        Context { vault: self.vault, dataset: dataset.to_owned(), purpose: Purpose::Read, epoch }
     }
 
     /// The key of an epoch.

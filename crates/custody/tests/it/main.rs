@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
+#[cfg(feature = "aws-kms")]
+mod aws_kms;
 mod custody;
 mod holders;
 mod plugin;

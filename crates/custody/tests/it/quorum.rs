@@ -105,7 +105,9 @@ async fn two_approvals_open_the_keys_and_nothing_else() {
 
     let request = Arc::new(asked.request.clone());
     let observer = Arc::new(CountingObserver::default());
-    let here = custody(Vec::new(), observer.clone()).with_holders(ApprovedKeyholder::all(&request, parts));
+    let nobody = custody(Vec::new(), observer.clone());
+    let approved = ApprovedKeyholder::all(&request, parts, &nobody);
+    let here = nobody.with_holders(approved);
     for key_of in &asked.request.keys {
         let opened = here.unwrap_key(&key_of.wrapped, &of_epoch(key_of.epoch), &reason()).await.unwrap();
         assert_eq!(opened.expose(), key().expose());

@@ -224,7 +224,7 @@ pub enum Parameter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyholderSpec {
-    /// `file`, `passphrase`, `age`, or a kind that other versions know.
+    /// `file`, `passphrase`, `age`, `aws-kms`, or a kind that other versions know.
     pub kind: String,
     /// What the kind needs to know.
     #[serde(deserialize_with = "unique_keys")]

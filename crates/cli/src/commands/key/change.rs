@@ -9,14 +9,15 @@ use crate::policies;
 use crate::session::Session;
 use clap::Args;
 use std::collections::BTreeMap;
-use strongroom_custody::{Custody, ReasonCode};
+use strongroom_custody::ReasonCode;
 use strongroom_format::keyring::PolicyTree;
 use strongroom_vault::keyring::PolicyChange;
 
 /// Options of `key add`.
 #[derive(Args, Clone, Debug)]
 pub struct AddArgs {
-    /// Keyholder NAME of kind file[:PATH], passphrase or age:RECIPIENT[,RECIPIENT]
+    /// Keyholder NAME of kind file[:PATH], passphrase, age:RECIPIENT[,RECIPIENT], aws-kms:KEY,
+    /// transit:https://HOST/MOUNT/KEY or pkcs11:TOKEN/KEY
     #[arg(value_name = "NAME=KIND[:ARGS]")]
     pub keyholder: String,
 
@@ -71,7 +72,7 @@ pub(super) fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
     }
     let mut made = MadeFiles::default();
     let mut secrets = keys::secrets(context, &keyring.vault, &keyring.keyholders);
-    let spec = make_keyholder(context, &label, kind, &mut made, &mut secrets.key_files)?;
+    let spec = make_keyholder(context, session.runtime(), &label, kind, &mut made, &mut secrets)?;
     let mut keyholders = keyring.keyholders.clone();
     keyholders.insert(label.clone(), spec.clone());
     let known = || keyholders.keys().map(String::as_str);
@@ -98,7 +99,7 @@ pub(super) fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
     {
         return Err(CliError::new(ErrorKind::Usage, format!("the new policies do not name `{label}`")));
     }
-    session.custody = std::sync::Arc::new(Custody::new(&keyholders, secrets, keys::observer(context)));
+    session.add_holder(&label, &keyholders, &secrets)?;
     let seed = rewrap::change(context, &mut session, change)?;
     made.settle(context, &session.vault);
     rewrap::rewrap(context, &mut session, Some(seed), false)?;

@@ -3,6 +3,7 @@
 mod change;
 mod drill;
 mod explain;
+mod policy;
 mod rewrap;
 mod status;
 mod switch;
@@ -37,6 +38,8 @@ pub enum KeyAction {
     Add(change::AddArgs),
     /// Draw the policies of a dataset, with what each keyholder can do now
     Explain,
+    /// Print the least rights that the roles of this vault need at a provider
+    Policy(policy::PolicyArgs),
     /// Take a keyholder out of the policies, and wrap the keys without it
     Remove(change::RemoveArgs),
     /// Let the provider enable a key that was suspended
@@ -71,6 +74,7 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<(), CliError> {
     match &args.action {
         KeyAction::Add(args) => change::add(args, context),
         KeyAction::Explain => explain::run(context),
+        KeyAction::Policy(args) => policy::run(args, context),
         KeyAction::Remove(args) => change::remove(args, context),
         KeyAction::Resume(args) => switch::run(args, strongroom_custody::Switch::On, context),
         KeyAction::Rewrap(args) => rewrap::run(args, context),

@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use strongroom_custody::ReasonCode;
 use strongroom_custody::holders::key_file;
-use strongroom_custody::quorum::{Request, RequestId, RequestedKey};
+use strongroom_custody::quorum::{Request, RequestId, RequestedKey, SIGNING_KEY};
 use strongroom_format::xwing::OpeningKey;
 use strongroom_format::{Secret32, SystemEntropy};
 use strongroom_vault::VaultError;
@@ -33,6 +33,10 @@ pub struct RequestArgs {
     /// A snapshot builds on chunks of earlier epochs, so without this option their keys are asked for, too.
     #[arg(long, value_name = "N")]
     pub epoch: Vec<u32>,
+
+    /// Ask for the signing key of the vault, too: it is needed to add and remove keyholders
+    #[arg(long)]
+    pub signing_key: bool,
 
     /// Hours until the request expires
     #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=720))]
@@ -64,6 +68,9 @@ pub(super) fn run(args: &RequestArgs, context: &Context) -> Result<(), CliError>
         some => some.contains(&number),
     };
     let mut keys = Vec::new();
+    if args.signing_key {
+        keys.push(RequestedKey { epoch: SIGNING_KEY, wrapped: keyring.signing.clone() });
+    }
     for (number, epoch) in session.block_on(session.vault.epochs(record))? {
         if chosen(number) {
             keys.push(RequestedKey { epoch: number, wrapped: epoch.read_key });
@@ -160,7 +167,9 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 
 /// Shows a request in words.
 pub(super) fn show(context: &Context, request: &Request, id: &RequestId) -> Result<(), CliError> {
-    let epochs: Vec<String> = request.keys.iter().map(|key| key.epoch.to_string()).collect();
+    let numbers = || request.keys.iter().map(|key| key.epoch).filter(|epoch| *epoch != SIGNING_KEY);
+    let epochs: Vec<String> = numbers().map(|epoch| epoch.to_string()).collect();
+    let signs = request.key(SIGNING_KEY).is_some();
     let policies: BTreeSet<String> = request.keys.iter().map(|key| key.wrapped.policy.to_string()).collect();
     let policies: Vec<String> = policies.into_iter().collect();
     if context.output.is_json() {
@@ -175,7 +184,8 @@ pub(super) fn show(context: &Context, request: &Request, id: &RequestId) -> Resu
             "vault": request.vault,
             "dataset": request.dataset,
             "snapshots": request.snapshots,
-            "epochs": request.keys.iter().map(|key| key.epoch).collect::<Vec<_>>(),
+            "epochs": numbers().collect::<Vec<_>>(),
+            "signing_key": signs,
             "policies": policies,
         }));
     }
@@ -195,6 +205,9 @@ pub(super) fn show(context: &Context, request: &Request, id: &RequestId) -> Resu
         "  would open   every backup of epoch {}, not these snapshots alone",
         epochs.join(", ")
     ))?;
+    if signs {
+        output.line("  and          the signing key: whoever opens it can change who holds the keys")?;
+    }
     output.line(&format!("  policy       {}", policies.join(" and ")))?;
     output.line(&format!("  made         {}", units::time(request.created, &zone)))?;
     output.line(&format!("  expires      {}", units::time(request.expires, &zone)))
