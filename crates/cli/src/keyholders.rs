@@ -190,9 +190,9 @@ fn holder_failed(label: &str, error: &HolderError) -> CliError {
     let made = CliError::new(kind, format!("keyholder `{label}` cannot be set up")).caused_by(error);
     match error {
         HolderError::Exposed { .. } => made.hint("make the file readable by its owner only: chmod 600"),
-        HolderError::NoSecret(_) => {
-            made.hint("how each provider is reached is set as docs/configuration.md says, or as for its own tools")
-        }
+        HolderError::NoSecret(_) => made.hint(
+            "how each provider is reached is set as docs/configuration.md says, or as for its own tools",
+        ),
         _ => made,
     }
 }

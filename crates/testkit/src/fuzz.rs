@@ -3,7 +3,10 @@
 
 use crate::vault::TestVault;
 use std::sync::Arc;
-use strongroom_custody::ceremony;
+use strongroom_custody::{
+    ceremony,
+    quorum::{Approval, Request},
+};
 use strongroom_format::{
     DatasetId, Secret32, SystemEntropy, VaultId,
     epoch::Epoch,
@@ -33,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("pack", whole_pack),
     ("pack_directory", pack_directory),
     ("policy", policy),
+    ("quorum", quorum),
     ("refs_node", refs_node),
     ("sealed_documents", sealed_documents),
     ("share", share),
@@ -145,6 +149,21 @@ pub fn policy(bytes: &[u8]) {
     }
 }
 
+/// A request for keys and an approval of one. What is read is written the same, but for white space.
+///
+/// # Panics
+/// Where what was read cannot be written, or reads back differently.
+pub fn quorum(bytes: &[u8]) {
+    if let Ok((request, _)) = Request::decode(bytes) {
+        let (again, _) = request.encode().expect("a request that was read");
+        assert_eq!(Request::decode(&again).map(|(request, _)| request), Ok(request));
+    }
+    if let Ok(approval) = Approval::decode(bytes) {
+        let again = approval.encode().expect("an approval that was read");
+        assert_eq!(Approval::decode(&again), Ok(approval));
+    }
+}
+
 /// A custodian's share: its bytes, its typed form and the text of its QR code. What is read is written the same.
 ///
 /// # Panics
@@ -199,6 +218,24 @@ pub fn seeds() -> Vec<Vec<u8>> {
     };
     seeds.push(node.encode());
     let (_, snapshot) = vault.snapshots().expect("snapshots").remove(0);
+    let keyring = vault.vault.keyring();
+    let request = serde_json::json!({
+        "strongroom_request": 1, "requester": "operator", "reason": "ticket 7",
+        "created": "2026-03-01T12:00:00Z", "expires": "2026-03-02T12:00:00Z",
+        "vault": keyring.vault, "dataset": "default", "snapshots": [], "keyholders": keyring.keyholders,
+        "keys": [{"epoch": 0, "wrapped": keyring.signing}],
+        "public_key": keyring.keyholders["read"].parameters["public_key"],
+    });
+    let request = serde_json::to_vec(&request).expect("JSON");
+    Request::decode(&request).expect("a request");
+    seeds.push(request);
+    let approval = serde_json::json!({
+        "strongroom_approval": 1, "request": "00".repeat(32), "holder": "alice",
+        "approved": "2026-03-01T13:00:00Z", "parts": [{"epoch": 0, "sealed": "AAAA"}],
+    });
+    let approval = serde_json::to_vec(&approval).expect("JSON");
+    Approval::decode(&approval).expect("an approval");
+    seeds.push(approval);
     for share in ceremony::split(&[7; 32], 2, 2, &mut SystemEntropy).expect("shares") {
         seeds.push(share.encode().to_vec());
         seeds.push(ceremony::transcript(&share).as_bytes().to_vec());
