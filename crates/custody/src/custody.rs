@@ -373,11 +373,7 @@ impl Custody {
             return Err(refused(failure(&**holder, error)));
         };
         match self.ask(Work::Unwrap(&wrap.blob), &**holder, context, reason).await? {
-            Ok(Product::Key(secret))
-                if secret.commitment() == wrap.commitment.unwrap_or(wrapped.commitment) =>
-            {
-                Ok(secret)
-            }
+            Ok(Product::Key(secret)) if secret.commitment() == wrapped.commitment_of(wrap) => Ok(secret),
             Ok(_) => {
                 Err(CustodyError::Integrity { holder: label.to_owned(), context: Box::new(context.clone()) })
             }

@@ -125,9 +125,7 @@ impl<'a> Opening<'a> {
         };
         let answer = self.custody.ask(Work::Unwrap(&wrap.blob), &**holder, self.context, self.reason).await?;
         match answer {
-            Ok(Product::Key(secret))
-                if secret.commitment() == wrap.commitment.unwrap_or(self.wrapped.commitment) =>
-            {
+            Ok(Product::Key(secret)) if secret.commitment() == self.wrapped.commitment_of(wrap) => {
                 Ok(Some(secret))
             }
             Ok(_) => Err(self.integrity(label.to_owned())),

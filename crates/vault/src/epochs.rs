@@ -6,6 +6,7 @@ use crate::{
     store::Store,
 };
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use strongroom_custody::{Custody, Reason};
 use strongroom_format::{
     Damage, Secret32, SystemEntropy,
@@ -47,17 +48,38 @@ pub(crate) async fn newest_epoch(store: &dyn Store, names: DatasetNames) -> Resu
     newest.ok_or(VaultError::MissingObject { name: names.epoch(1, 0) })
 }
 
+/// The newest generation of each epoch that a store holds, by number.
+pub(crate) async fn newest_generations(store: &dyn Store, names: DatasetNames) -> Result<BTreeMap<u32, u32>> {
+    let listed = store.list(&names.epochs()).await?;
+    let mut newest = BTreeMap::new();
+    for (number, generation) in listed.iter().filter_map(|object| names::parse_epoch(&object.name)) {
+        let known = newest.entry(number).or_insert(generation);
+        *known = generation.max(*known);
+    }
+    Ok(newest)
+}
+
 /// The newest generation of an epoch's document, its bytes and its generation.
 pub(crate) async fn read_epoch(store: &dyn Store, owner: Owner, number: u32) -> Result<(Epoch, Bytes, u32)> {
     let names = DatasetNames(owner.dataset);
-    let listed = store.list(&names.epochs()).await?;
-    let generations = listed.iter().filter_map(|object| names::parse_epoch(&object.name));
-    let generation = generations.filter(|(n, _)| *n == number).map(|(_, generation)| generation).max();
-    let generation = generation.ok_or(VaultError::MissingObject { name: names.epoch(number, 0) })?;
-    let name = names.epoch(number, generation);
+    let generations = newest_generations(store, names).await?;
+    let missing = || VaultError::MissingObject { name: names.epoch(number, 0) };
+    let generation = *generations.get(&number).ok_or_else(missing)?;
+    let (epoch, bytes) = read_generation(store, owner, number, generation).await?;
+    Ok((epoch, bytes, generation))
+}
+
+/// One generation of an epoch's document, and its bytes.
+pub(crate) async fn read_generation(
+    store: &dyn Store,
+    owner: Owner,
+    number: u32,
+    generation: u32,
+) -> Result<(Epoch, Bytes)> {
+    let name = DatasetNames(owner.dataset).epoch(number, generation);
     let bytes = store.get(&name, DOCUMENT_MAX as u64).await?;
     let epoch = Epoch::decode(&bytes, &owner).map_err(|error| VaultError::format(&name, error))?;
-    Ok((epoch, bytes, generation))
+    Ok((epoch, bytes))
 }
 
 pub(crate) async fn unwrap_epoch(

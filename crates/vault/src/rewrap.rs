@@ -7,7 +7,7 @@
 
 use crate::{
     access::Vault,
-    epochs::{read_epoch, unwrap_epoch},
+    epochs::{newest_generations, read_generation, unwrap_epoch},
     error::{Result, VaultError},
     store::Put,
 };
@@ -79,15 +79,10 @@ impl Vault {
     /// Where one is damaged, or the store fails.
     pub async fn epochs(&self, dataset: &DatasetRecord) -> Result<Vec<(u32, Epoch)>> {
         let owner = Owner { vault: self.keyring.vault, dataset: dataset.id };
-        let listed = self.store.list(&DatasetNames(dataset.id).epochs()).await?;
-        let numbers: BTreeSet<u32> = listed
-            .iter()
-            .filter_map(|object| names::parse_epoch(&object.name))
-            .map(|(number, _)| number)
-            .collect();
+        let newest = newest_generations(self.store.as_ref(), DatasetNames(dataset.id)).await?;
         let mut epochs = Vec::new();
-        for number in numbers {
-            let (epoch, _, generation) = read_epoch(self.store.as_ref(), owner, number).await?;
+        for (number, generation) in newest {
+            let (epoch, _) = read_generation(self.store.as_ref(), owner, number, generation).await?;
             if (epoch.number, epoch.generation) != (number, generation) {
                 let name = DatasetNames(dataset.id).epoch(number, generation);
                 return Err(VaultError::damaged(name, "epoch", Damage::Field("number")));
@@ -197,15 +192,11 @@ impl Vault {
             keyrings.into_iter().map(|object| object.name).filter(|name| *name < in_force).collect();
         for dataset in &self.keyring.datasets {
             let names = DatasetNames(dataset.id);
-            let newest: BTreeSet<(u32, u32)> = self
-                .epochs(dataset)
-                .await?
-                .into_iter()
-                .map(|(number, epoch)| (number, epoch.generation))
-                .collect();
+            let newest = newest_generations(self.store.as_ref(), names).await?;
             let listed = self.store.list(&names.epochs()).await?;
-            let is_old =
-                |name: &String| names::parse_epoch(name).is_some_and(|found| !newest.contains(&found));
+            let is_old = |name: &String| {
+                names::parse_epoch(name).is_some_and(|(number, found)| newest.get(&number) != Some(&found))
+            };
             old.extend(listed.into_iter().map(|object| object.name).filter(is_old));
         }
         for name in old {

@@ -18,7 +18,7 @@
 //!
 //! The check value is the first 16 bytes of `BLAKE3-derive("strongroom v1 ceremony check", ceremony id | material)`.
 
-use strongroom_format::Entropy;
+use strongroom_format::{Entropy, EntropyRng};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -236,32 +236,6 @@ fn check_threshold(threshold: u8, total: u8) -> Result<(), ShareError> {
     }
 }
 
-/// Our entropy as the traits that `blahaj` takes.
-struct Dealer<'a>(&'a mut dyn Entropy);
-
-impl rand_core::TryRng for Dealer<'_> {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        let mut out = [0; 4];
-        self.0.fill(&mut out);
-        Ok(u32::from_le_bytes(out))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        let mut out = [0; 8];
-        self.0.fill(&mut out);
-        Ok(u64::from_le_bytes(out))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
-        self.0.fill(out);
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Dealer<'_> {}
-
 /// Splits `material` into `total` shares, of which any `threshold` give it back.
 ///
 /// # Errors
@@ -281,7 +255,7 @@ pub fn split(
     let mut checked = Zeroizing::new(Vec::with_capacity(material.len() + CHECK_LEN));
     checked.extend_from_slice(material);
     checked.extend_from_slice(&check_value(&ceremony, material));
-    let mut dealer = Dealer(entropy);
+    let mut dealer = EntropyRng(entropy);
     let shares = blahaj::Sharks(threshold)
         .dealer_rng(&checked, &mut dealer)
         .take(usize::from(total))

@@ -139,7 +139,7 @@ impl Approval {
             .ok_or_else(|| QuorumError::WrongCustodian(self.holder.clone()))?;
         let context = request.context(part.epoch);
         let secret = with.open(&info(id, &self.holder, &context), &sealed).ok_or_else(tampered)?;
-        let expected = wrap.commitment.unwrap_or(key.wrapped.commitment);
+        let expected = key.wrapped.commitment_of(wrap);
         if secret.commitment() == expected { Ok(secret) } else { Err(tampered()) }
     }
 }

@@ -302,6 +302,12 @@ impl WrappedKey {
         if wanted == present { Ok(()) } else { Err(FormatError::new(object, Damage::Field("wraps"))) }
     }
 
+    /// The commitment of what a wrap of this key holds: of its share, or of the key itself.
+    #[must_use]
+    pub fn commitment_of(&self, wrap: &Wrap) -> [u8; 32] {
+        wrap.commitment.unwrap_or(self.commitment)
+    }
+
     /// What this keyholder made.
     #[must_use]
     pub fn wrap_of(&self, holder: &str) -> Option<&Wrap> {

@@ -294,7 +294,10 @@ fn objects_in_the_place_of_others_are_noticed() {
         let seen = original.explore(&store, kind, &what);
         if must_show(kind, "swapped") && kind != Kind::Condemnation {
             assert!(!seen.messages.is_empty(), "{what}: nobody noticed");
-            assert_named(&seen, kind, &name, "swapped", &what);
+            // A root that does not open hides what lies below it, so that one of the two may never be read.
+            let named =
+                if seen.messages.iter().any(|message| message.contains(&second)) { &second } else { &name };
+            assert_named(&seen, kind, named, "swapped", &what);
         }
     }
 }
