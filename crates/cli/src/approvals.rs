@@ -78,6 +78,6 @@ pub fn apply(context: &Context, keyring: &Keyring, custody: Custody) -> Result<C
     let parts = gathering.open(Timestamp::now(), &also)?;
     let key = key_path(path);
     std::fs::remove_file(&key).map_err(|error| CliError::file("removed", &key, &error))?;
-    let approved = ApprovedKeyholder::all(&request, parts, &custody);
+    let approved = ApprovedKeyholder::all(&request, parts, &custody, Timestamp::now);
     Ok(custody.with_holders(approved))
 }

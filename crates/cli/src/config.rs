@@ -20,6 +20,10 @@ pub struct ConfigFile {
     pub vault: Option<String>,
     /// Why keys are used.
     pub reason: Option<String>,
+    /// How long an unwrapped read key lives.
+    pub lease: Option<String>,
+    /// How long a keyholder may go without a test.
+    pub test_limit: Option<String>,
     /// Cache directory.
     pub cache_dir: Option<PathBuf>,
     /// Whether to use the cache.
@@ -269,6 +273,7 @@ mod tests {
     fn sample(key: &str) -> &'static str {
         match key {
             "threads" => "2",
+            "lease" | "test-limit" => "\"1h\"",
             "cache" | "progress" | "exclude-caches" | "one-file-system" => "true",
             "excludes" | "exclude-files" | "identities" | "tags" => "[\"x\"]",
             "key-files" | "policies" => "{ a = \"x\" }",

@@ -107,7 +107,8 @@ impl Session {
         runtime.block_on(pins::check(context, &vault))?;
         let keyring = vault.keyring();
         let secrets = keys::secrets(context, &keyring.vault, &keyring.keyholders);
-        let custody = Custody::new(&keyring.keyholders, secrets, keys::observer(context));
+        let custody = Custody::new(&keyring.keyholders, secrets, keys::observer(context))
+            .with_lease(context.settings.lease.value);
         let custody = approvals::apply(context, keyring, custody)?;
         let settings = &context.settings;
         let cache = settings.cache_dir.as_ref().filter(|_| settings.cache.value);

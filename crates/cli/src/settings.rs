@@ -7,9 +7,14 @@ use crate::error::{CliError, ErrorKind};
 use crate::messages::Verbosity;
 use crate::secrets::PassphraseSource;
 use crate::suggest;
+use crate::units;
 use clap::ValueEnum;
+use jiff::{Span, SpanRelativeTo};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
+use strongroom_custody::DEFAULT_LEASE;
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -78,6 +83,10 @@ pub struct Settings {
     pub passphrase: Sourced<PassphraseSource>,
     /// Why keys are used.
     pub reason: Option<Sourced<String>>,
+    /// How long an unwrapped read key lives.
+    pub lease: Sourced<Duration>,
+    /// How long a keyholder may go without a test.
+    pub test_limit: Sourced<Duration>,
     /// Cache directory; none where there is no home directory.
     pub cache_dir: Option<Sourced<PathBuf>>,
     /// Whether to use the cache.
@@ -204,6 +213,14 @@ impl Settings {
             approvals: flags.approval.clone(),
             passphrase: passphrase(flags, env, &section)?,
             reason: layers(flags.reason.clone(), text("STRONGROOM_REASON")?, file.reason),
+            lease: Sourced::or_default(
+                span("lease", LEASES, text("STRONGROOM_LEASE")?, file.lease.clone())?,
+                DEFAULT_LEASE,
+            ),
+            test_limit: Sourced::or_default(
+                span("test-limit", TEST_LIMITS, text("STRONGROOM_TEST_LIMIT")?, file.test_limit.clone())?,
+                DEFAULT_TEST_LIMIT,
+            ),
             cache_dir,
             cache: Sourced::or_default(layers(flags.no_cache.then_some(false), None, file.cache), true),
             threads,
@@ -248,6 +265,34 @@ pub fn verbosity(flags: &GlobalArgs) -> Verbosity {
 #[must_use]
 pub fn early_color(flags: &GlobalArgs, env: &Env) -> ColorChoice {
     flags.color.or(color_of_env(env).ok().flatten()).unwrap_or(ColorChoice::Auto)
+}
+
+/// The leases that make sense: shorter ones ask a provider all the time, longer ones are no leases.
+const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+const TEST_LIMITS: RangeInclusive<Duration> =
+    Duration::from_secs(3600)..=Duration::from_secs(10 * 365 * 24 * 3600);
+/// A quarter of a year, as keys that are never tried are found not to open when they are needed.
+const DEFAULT_TEST_LIMIT: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// A length of time within limits, such as `90s`, `5m` or `30d`.
+fn span(
+    name: &str,
+    limits: RangeInclusive<Duration>,
+    env: Option<String>,
+    file: Option<String>,
+) -> Result<Option<Sourced<Duration>>, CliError> {
+    let Some(text) = layers(None, env, file) else { return Ok(None) };
+    let hours = SpanRelativeTo::days_are_24_hours();
+    let read = text.value.parse::<Span>().ok();
+    let duration =
+        read.and_then(|span| span.to_duration(hours).ok()).and_then(|span| Duration::try_from(span).ok());
+    let wrong = || usage(format!("{name}: `{}` is no length of time such as `5m` or `30d`", text.value));
+    let duration = duration.ok_or_else(wrong)?;
+    if !limits.contains(&duration) {
+        let (least, most) = (units::age(*limits.start()), units::age(*limits.end()));
+        return Err(usage(format!("{name} must be from {least} to {most}, not `{}`", text.value)));
+    }
+    Ok(Some(Sourced::new(duration, text.origin)))
 }
 
 fn in_config(why: &str) -> CliError {

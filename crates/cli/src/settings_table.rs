@@ -74,6 +74,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("pkcs11-pin-file", "a prompt on the terminal", "A file whose first line is the token's PIN, which only its owner can read.").env("STRONGROOM_PKCS11_PIN_FILE"),
     setting("reason", "none", "Why keys are used, for the record of key uses: a ticket, an incident, a name of a job.")
         .flag("reason").env("STRONGROOM_REASON").key("reason"),
+    setting("lease", "`5m`", "How long an unwrapped read key lives in memory, from `1s` to `1h`. What takes longer asks the keyholders again, which shows in their logs, and which they can refuse.")
+        .env("STRONGROOM_LEASE").key("lease"),
+    setting("test-limit", "`90d`", "How long a keyholder may go without having opened its part in `key test` before `key status` calls it overdue.")
+        .env("STRONGROOM_TEST_LIMIT").key("test-limit"),
     setting("cache-dir", "`$XDG_CACHE_HOME/strongroom`", "Where indexes and change caches are kept. It holds nothing that opens a backup, and may be deleted.")
         .flag("cache-dir").env("STRONGROOM_CACHE_DIR").key("cache-dir").vault_key("cache-dir"),
     setting("cache", "`true`", "Whether to use the cache; `--no-cache` turns it off.").flag("no-cache").key("cache"),

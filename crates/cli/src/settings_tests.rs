@@ -132,3 +132,16 @@ fn every_option_of_the_table_exists_and_names_its_variable() {
         }
     }
 }
+
+#[test]
+fn lengths_of_time_have_limits() {
+    let lease = |text: &str| resolve(&[], &[("STRONGROOM_LEASE", text)], "").map(|s| s.lease.value.as_secs());
+    assert_eq!(lease("90s").unwrap(), 90);
+    assert_eq!(lease("2m").unwrap(), 120);
+    for wrong in ["0s", "2h", "soon", "-5m"] {
+        assert!(lease(wrong).is_err(), "{wrong}");
+    }
+    let limit = |text: &str| resolve(&[], &[("STRONGROOM_TEST_LIMIT", text)], "").map(|s| s.test_limit.value);
+    assert_eq!(limit("30d").unwrap().as_secs(), 30 * 86_400);
+    assert!(limit("1s").is_err());
+}

@@ -408,11 +408,14 @@ fn keyholders_come_and_go() {
     let status = world.json(&["key", "status"]);
     let names: Vec<&str> = status.iter().filter_map(|row| row["name"].as_str()).collect();
     assert_eq!(names, ["read", "safe", "write"]);
+    assert!(status[0]["overdue"].as_bool().unwrap(), "it was never tested");
+    assert!(world.fails(&["key", "status", "--check"], 3).contains("not seen to open anything for 90 days"));
     let explained = world.ok(&["key", "explain", "--key-file", "safe=safe.key"]);
     assert!(explained.contains("├─ ✓ read: can open\n"), "{explained}");
     let tested = world.ok(&["key", "test", "--key-file", "safe=safe.key"]);
     assert_eq!(tested.matches("opened").count(), 3, "{tested}");
     assert!(world.fails(&["key", "test", "safe"], 5).contains("safe"));
+    assert!(!world.json(&["key", "status"])[1]["overdue"].as_bool().unwrap(), "it was just tested");
 
     let removed = world.ok(&["key", "remove", "read"]);
     assert!(removed.contains("read policy    safe"), "{removed}");

@@ -193,7 +193,11 @@ pub struct Custody {
     secrets: Secrets,
     observer: Arc<dyn Observer>,
     retry: Retry,
+    lease: Duration,
 }
+
+/// How long an unwrapped read key lives where nothing else is said.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(300);
 
 impl Custody {
     /// The keyholders that a keyring describes. One that this program cannot use is no failure until it is needed.
@@ -211,7 +215,7 @@ impl Custody {
             (label.clone(), slot)
         };
         let slots = specs.iter().map(slot).collect();
-        Self { slots, secrets, observer, retry: Retry::default() }
+        Self { slots, secrets, observer, retry: Retry::default(), lease: DEFAULT_LEASE }
     }
 
     /// These keyholders.
@@ -222,13 +226,26 @@ impl Custody {
     ) -> Self {
         let slots =
             holders.into_iter().map(|holder| (holder.label().to_owned(), Slot::Usable(holder))).collect();
-        Self { slots, secrets: Secrets::none(), observer, retry: Retry::default() }
+        Self { slots, secrets: Secrets::none(), observer, retry: Retry::default(), lease: DEFAULT_LEASE }
     }
 
     /// The same, asking unreachable keyholders again in this way.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
+    }
+
+    /// The same, with unwrapped read keys that live this long.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// How long a read key may be kept once it was unwrapped. Who needs it for longer asks the keyholders again, which
+    /// shows in their logs, and which they can refuse.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// The keyholder with this label, where this program knows its kind.

@@ -29,7 +29,7 @@ mod opening;
 mod seats;
 mod shares;
 
-pub use custody::{Custody, CustodyError, Failure, Product, Retry, Work};
+pub use custody::{Custody, CustodyError, DEFAULT_LEASE, Failure, Product, Retry, Work};
 pub use holder::{
     Answer, Effort, HolderError, HolderState, Keyholder, Operation, Reply, Switch, SwitchError,
 };

@@ -84,13 +84,17 @@ impl OpeningKey {
     /// The public half.
     #[must_use]
     pub fn public(&self) -> SealingKey {
-        SealingKey(XWing::sk_to_pk(&self.hpke()))
+        leaving_no_trace(|| SealingKey(XWing::sk_to_pk(&self.hpke())))
     }
 
     /// Opens what [`SealingKey::seal`] made. `None` where it was changed, sealed to another key, or bound to
     /// another `info`, which cannot be told apart.
     #[must_use]
     pub fn open(&self, info: &[u8], sealed: &SealedSecret) -> Option<Secret32> {
+        leaving_no_trace(|| self.open_here(info, sealed))
+    }
+
+    fn open_here(&self, info: &[u8], sealed: &SealedSecret) -> Option<Secret32> {
         let (encapsulated, ciphertext) = sealed.split_at(ENCAPSULATED_LEN);
         let encapsulated = <XWing as Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
         let mut opened = hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(
@@ -110,6 +114,27 @@ impl OpeningKey {
     fn hpke(&self) -> <XWing as Kem>::PrivateKey {
         <XWing as Kem>::PrivateKey::from_bytes(self.0.expose()).expect("X-Wing seeds have 32 bytes")
     }
+}
+
+/// More stack than an X-Wing operation takes.
+const STACK: usize = 96 << 10;
+
+/// Does work with a private key, and wipes the stack that it used. Private keys are plain values in `hpke`: moving one
+/// leaves a copy behind that no destructor knows of.
+fn leaving_no_trace<T>(work: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn apart<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    #[inline(never)]
+    fn wipe() {
+        let mut stack = [0u8; STACK];
+        zeroize::Zeroize::zeroize(&mut stack);
+        std::hint::black_box(&mut stack);
+    }
+    let result = apart(work);
+    wipe();
+    result
 }
 
 #[cfg(test)]

@@ -154,6 +154,10 @@ impl GroupReader {
         let name = self.handle.names.pack(&pack.hash);
         let group_key = (name, location.group);
         let cached = lock(&self.cache).groups.get(&group_key).cloned();
+        if let (Some(_), Some(keys)) = (&cached, &self.keys) {
+            // What is kept opened is handed out only under a lease that still runs.
+            keys.group_key(&index.group(location)?.1)?;
+        }
         let raw = match cached {
             Some(raw) => raw,
             None => {

@@ -17,6 +17,7 @@ pub mod handle;
 mod health;
 pub mod index;
 pub mod keyring;
+mod lease;
 mod marks;
 pub mod monitor;
 pub mod packer;

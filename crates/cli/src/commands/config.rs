@@ -6,6 +6,7 @@ use crate::escape;
 use crate::output::{Align, Table};
 use crate::secrets::PassphraseSource;
 use crate::settings::{Origin, Settings, Sourced};
+use crate::units;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::Path;
@@ -85,6 +86,8 @@ fn rows(settings: &Settings) -> Vec<Row> {
         PassphraseSource::Prompt => "asked for on the terminal".into(),
     };
     add("passphrase", passphrase, settings.passphrase.origin);
+    add("lease", units::age(settings.lease.value), settings.lease.origin);
+    add("test-limit", units::age(settings.test_limit.value), settings.test_limit.origin);
     if let Some(reason) = &settings.reason {
         add("reason", escape::text(&reason.value), reason.origin);
     }

@@ -6,6 +6,7 @@ use crate::{
     holder::{Effort, HolderError, Keyholder, Operation, Reply},
 };
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::{collections::BTreeMap, sync::Arc};
 use strongroom_format::{Secret32, context::Context};
 
@@ -16,16 +17,24 @@ pub struct ApprovedKeyholder {
     own: Option<Arc<dyn Keyholder>>,
     request: Arc<Request>,
     parts: BTreeMap<u32, Secret32>,
+    clock: fn() -> Timestamp,
 }
 
 impl ApprovedKeyholder {
-    /// A keyholder for each custodian who approved, in the place of those of `custody`.
+    /// A keyholder for each custodian who approved, in the place of those of `custody`. It opens until the request
+    /// expires by `clock`, however long the process lives that made it.
     #[must_use]
-    pub fn all(request: &Arc<Request>, parts: Parts, custody: &Custody) -> Vec<Arc<dyn Keyholder>> {
+    pub fn all(
+        request: &Arc<Request>,
+        parts: Parts,
+        custody: &Custody,
+        clock: fn() -> Timestamp,
+    ) -> Vec<Arc<dyn Keyholder>> {
         let holder = |(label, parts): (String, BTreeMap<u32, Secret32>)| {
             let kind = request.keyholders.get(&label).map_or("unknown", |spec| &spec.kind).to_owned();
             let own = custody.holder(&label).cloned();
-            Arc::new(Self { label, kind, own, request: Arc::clone(request), parts }) as Arc<dyn Keyholder>
+            Arc::new(Self { label, kind, own, request: Arc::clone(request), parts, clock })
+                as Arc<dyn Keyholder>
         };
         parts.into_iter().map(holder).collect()
     }
@@ -73,6 +82,9 @@ impl Keyholder for ApprovedKeyholder {
         if self.request.context(context.epoch) != *context {
             return Err(HolderError::WrongContext);
         }
+        self.request
+            .check_time((self.clock)())
+            .map_err(|error| HolderError::Denied(error.to_string().into()))?;
         let requested = self.request.key(context.epoch).and_then(|key| key.wrapped.wrap_of(&self.label));
         match (requested, self.parts.get(&context.epoch)) {
             (Some(wrap), Some(part)) if wrap.blob == blob => Ok(Reply::local(part.clone())),

@@ -106,13 +106,27 @@ async fn two_approvals_open_the_keys_and_nothing_else() {
     let request = Arc::new(asked.request.clone());
     let observer = Arc::new(CountingObserver::default());
     let nobody = custody(Vec::new(), observer.clone());
-    let approved = ApprovedKeyholder::all(&request, parts, &nobody);
+    let approved = ApprovedKeyholder::all(&request, parts, &nobody, || minutes(5));
     let here = nobody.with_holders(approved);
     for key_of in &asked.request.keys {
         let opened = here.unwrap_key(&key_of.wrapped, &of_epoch(key_of.epoch), &reason()).await.unwrap();
         assert_eq!(opened.expose(), key().expose());
     }
     assert_eq!(observer.calls(Operation::Unwrap), 4, "each part is recorded as a key use");
+    // A process that lives on does not open once the time is over.
+    let parts = {
+        let mut again = Gathering::new(asked.request.clone(), asked.id, asked.private.clone()).unwrap();
+        for name in ["bob", "carol"] {
+            again.add(approve(&asked, name).await, minutes(2)).unwrap();
+        }
+        again.open(minutes(4), &|_| false).unwrap()
+    };
+    let nobody = custody(Vec::new(), Arc::clone(&observer) as _);
+    let over = ApprovedKeyholder::all(&request, parts, &nobody, || minutes(60));
+    let over = nobody.with_holders(over);
+    let key_of = &asked.request.keys[0];
+    let error = over.unwrap_key(&key_of.wrapped, &of_epoch(key_of.epoch), &reason()).await.unwrap_err();
+    assert!(error.to_string().contains("expired"), "{error}");
     // Other epochs, and the same epoch wrapped again, stay closed.
     for (epoch, other) in [(4, wrapped(4).await), (3, wrapped(3).await)] {
         let error = here.unwrap_key(&other, &of_epoch(epoch), &reason()).await.unwrap_err();

@@ -10,6 +10,7 @@ mod damage;
 mod faults;
 mod file_system;
 mod hostile_tree;
+mod leases;
 mod lifecycle;
 mod pins;
 mod prune;

@@ -49,7 +49,7 @@ pub enum KeyAction {
     /// Open the next epoch now: later backups seal to a new read key
     Rotate,
     /// Show the keyholders, what each can do now, and what is in danger
-    Status,
+    Status(status::StatusArgs),
     /// Let the provider disable a key: nothing opens by it until it is resumed
     Suspend(switch::SwitchArgs),
     /// Challenge the keyholders: each must open what it wrapped
@@ -79,7 +79,7 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<(), CliError> {
         KeyAction::Resume(args) => switch::run(args, strongroom_custody::Switch::On, context),
         KeyAction::Rewrap(args) => rewrap::run(args, context),
         KeyAction::Rotate => rotate(context),
-        KeyAction::Status => status::run(context),
+        KeyAction::Status(args) => status::run(args, context),
         KeyAction::Suspend(args) => switch::run(args, strongroom_custody::Switch::Off, context),
         KeyAction::Test(args) => drill::run(args, context),
         KeyAction::Trust(args) => trust(args, context),

@@ -2,10 +2,11 @@
 
 use super::drill;
 use crate::commands::Context;
-use crate::error::CliError;
+use crate::error::{CliError, ErrorKind};
 use crate::output::{Align, Table};
 use crate::session::Session;
 use crate::units;
+use clap::Args;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use strongroom_custody::review::{self, Danger};
@@ -20,6 +21,16 @@ struct Row {
     state: HolderState,
     opens: Vec<String>,
     tested: Option<Timestamp>,
+    /// It has a part in a key, and was not seen to open it for longer than the limit.
+    is_overdue: bool,
+}
+
+/// Options of `key status`.
+#[derive(Args, Clone, Debug)]
+pub struct StatusArgs {
+    /// Exit with 3 where anything is in danger, overdue, out of date or cannot open, for monitoring
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Which keys the keyholder has a part in: `read`, `write`, or `read of DATASET` where datasets differ.
@@ -71,18 +82,24 @@ pub(super) fn describe(stale: &Stale) -> String {
 ///
 /// # Errors
 /// Where the vault cannot be opened.
-pub(super) fn run(context: &Context) -> Result<(), CliError> {
+pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> {
     let session = Session::open(context, ReasonCode::List)?;
     let keyring = session.vault.keyring();
     let tests = drill::last_successes(context, keyring);
     let mut rows = Vec::new();
+    let limit = context.settings.test_limit.value;
+    let now = Timestamp::now();
     for (label, spec) in &keyring.keyholders {
+        let opens = opens(keyring, label);
+        let tested = tests.get(label).copied();
+        let is_recent = tested.is_some_and(|time| now.duration_since(time).unsigned_abs() <= limit);
         rows.push(Row {
             label: label.clone(),
             kind: spec.kind.clone(),
             state: session.block_on(session.custody.state(label)),
-            opens: opens(keyring, label),
-            tested: tests.get(label).copied(),
+            is_overdue: !opens.is_empty() && !is_recent,
+            opens,
+            tested,
         });
     }
     let stale = session.block_on(session.vault.stale_keys())?;
@@ -97,6 +114,14 @@ pub(super) fn run(context: &Context) -> Result<(), CliError> {
             context.messages.warn(&format!("dataset {dataset}: {danger}"));
         }
     }
+    let overdue: Vec<&str> = rows.iter().filter(|row| row.is_overdue).map(|row| row.label.as_str()).collect();
+    if !overdue.is_empty() {
+        context.messages.warn(&format!(
+            "not seen to open anything for {}: {}; `strongroom key test` challenges them",
+            units::age(limit),
+            overdue.join(", ")
+        ));
+    }
     if !stale.is_empty() {
         let first = stale.first().map(describe).unwrap_or_default();
         let more = match stale.len() {
@@ -106,6 +131,16 @@ pub(super) fn run(context: &Context) -> Result<(), CliError> {
         context.messages.warn(&format!(
             "{first}{more} are not wrapped under the policies in force; `strongroom key rewrap` wraps them"
         ));
+    }
+    // A secret that lies elsewhere is as it should be; a provider that says no is not.
+    let is_refused = |row: &&Row| {
+        !row.opens.is_empty() && !matches!(row.state, HolderState::CanOpen | HolderState::Away(_))
+    };
+    let refused: Vec<&str> = rows.iter().filter(is_refused).map(|row| row.label.as_str()).collect();
+    let is_well = dangers.is_empty() && overdue.is_empty() && stale.is_empty() && refused.is_empty();
+    if args.check && !is_well {
+        return Err(CliError::new(ErrorKind::Problems, "the keys of this vault need attention".to_owned())
+            .hint("`strongroom key explain` shows which paths open, and why the others do not"));
     }
     Ok(())
 }
@@ -120,6 +155,7 @@ fn table(context: &Context, keyring: &Keyring, rows: &[Row]) -> Result<(), CliEr
             Some(time) => format!("{} ago", units::age(now.duration_since(time).unsigned_abs())),
             None => "never".to_owned(),
         };
+        let tested = if row.is_overdue { format!("{tested} (overdue)") } else { tested };
         let opens = if row.opens.is_empty() { "nothing".to_owned() } else { row.opens.join(", ") };
         table.row([row.label.clone(), row.kind.clone(), opens, tested, row.state.to_string()]);
     }
@@ -142,6 +178,7 @@ fn json(
             "state": state_name(&row.state),
             "state_text": row.state.to_string(),
             "last_test": row.tested.map(|time| time.to_string()),
+            "overdue": row.is_overdue,
         }))?;
     }
     let dangers: BTreeMap<&String, Vec<String>> = dangers
