@@ -2,6 +2,7 @@
 
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::exchange::Exchange;
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::Read as _;
@@ -59,12 +60,35 @@ pub fn gather(request: &Path, approvals: &[PathBuf]) -> Result<(Gathering, Arc<R
     Ok((gathering, Arc::new(document)))
 }
 
-/// Puts what was approved into the place of the custodians, where a request is given. Its private key is deleted: it
-/// opens once.
+/// Adds the approvals that lie in the vault. One of no use is told and left out, because anybody who can write to the
+/// store can put it there.
+///
+/// # Errors
+/// Where the store fails.
+pub fn gather_published(
+    gathering: &mut Gathering,
+    exchange: &Exchange,
+    context: &Context,
+) -> Result<(), CliError> {
+    for approval in exchange.approvals(gathering.id())? {
+        if let Err(error) = gathering.add(approval, Timestamp::now()) {
+            context.messages.warn(&format!("an approval in the vault is left out: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// Puts what was approved into the place of the custodians, where a request is given. Where no approval is, those in
+/// the vault are taken. The request's private key is deleted: it opens once.
 ///
 /// # Errors
 /// Where the request is for another vault, its time is over, or the approvals do not suffice.
-pub fn apply(context: &Context, keyring: &Keyring, custody: Custody) -> Result<Custody, CliError> {
+pub fn apply(
+    context: &Context,
+    keyring: &Keyring,
+    custody: Custody,
+    exchange: &Exchange,
+) -> Result<Custody, CliError> {
     let Some(path) = &context.settings.request else { return Ok(custody) };
     let (mut gathering, request) = gather(path, &context.settings.approvals)?;
     if request.vault != keyring.vault {
@@ -72,6 +96,9 @@ pub fn apply(context: &Context, keyring: &Keyring, custody: Custody) -> Result<C
             ErrorKind::Usage,
             format!("the request is for vault {}, not for {}", request.vault, keyring.vault),
         ));
+    }
+    if context.settings.approvals.is_empty() {
+        gather_published(&mut gathering, exchange, context)?;
     }
     let also =
         |label: &str| custody.holder(label).is_some_and(|holder| holder.ready(Operation::Unwrap).is_ok());

@@ -47,10 +47,10 @@ pub struct GlobalArgs {
     pub identity: Vec<PathBuf>,
 
     /// Request for keys that custodians approved; its private key lies beside it, and is used up
-    #[arg(long, global = true, value_name = "FILE", requires = "approval")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub request: Option<PathBuf>,
 
-    /// Approval of --request; may be repeated
+    /// Approval of --request; may be repeated [default: those in the vault]
     #[arg(long, global = true, value_name = "FILE", requires = "request")]
     pub approval: Vec<PathBuf>,
 

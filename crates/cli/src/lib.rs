@@ -15,6 +15,7 @@ pub mod demo;
 pub mod env;
 pub mod error;
 pub mod escape;
+pub mod exchange;
 pub mod keyholders;
 pub mod keys;
 pub mod memory;

@@ -3,6 +3,7 @@
 use crate::approvals;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::exchange::Exchange;
 use crate::keys;
 use crate::pins;
 use crate::signals;
@@ -109,7 +110,8 @@ impl Session {
         let secrets = keys::secrets(context, &keyring.vault, &keyring.keyholders);
         let custody = Custody::new(&keyring.keyholders, secrets, keys::observer(context))
             .with_lease(context.settings.lease.value);
-        let custody = approvals::apply(context, keyring, custody)?;
+        let exchange = Exchange::of(Arc::clone(vault.store()), Arc::clone(&runtime));
+        let custody = approvals::apply(context, keyring, custody, &exchange)?;
         let settings = &context.settings;
         let cache = settings.cache_dir.as_ref().filter(|_| settings.cache.value);
         Ok(Self {

@@ -54,7 +54,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("identities", "none", "An age identity file; in the config file a list. All places add up.")
         .flag("identity").env("STRONGROOM_IDENTITY").vault_key("identities"),
     setting("request", "none", "A request for keys, from `quorum request`. Its private key, FILE`.key`, is used up.").flag("request"),
-    setting("approvals", "none", "An approval of the request, from `quorum approve`. All add up.").flag("approval"),
+    setting("approvals", "those in the vault", "An approval of the request, from `quorum approve`. All add up.").flag("approval"),
     setting("passphrase-file", "none", "A file whose first line is the passphrase.")
         .flag("passphrase-file").env("STRONGROOM_PASSPHRASE_FILE").vault_key("passphrase-file"),
     setting("passphrase-command", "none", "A command, run by `sh -c`, whose first line of output is the passphrase.")

@@ -512,3 +512,52 @@ fn a_quorum_reads_without_meeting() {
     assert_eq!(world.fails(&["quorum", "show", "nothing"], 1).lines().count(), 2);
     assert!(world.ok(&["quorum", "show", "r"]).contains("ticket 8"));
 }
+
+#[test]
+fn a_quorum_meets_in_the_vault() {
+    let world = World::empty();
+    let mut init = vec!["init".to_owned(), "-q".into()];
+    for name in ["host", "alice", "bob", "carol"] {
+        init.extend(["--keyholder".into(), format!("{name}=file:{name}.key")]);
+    }
+    init.extend(["--write-policy", "host", "--read-policy", "2 of (alice, bob, carol)"].map(str::to_owned));
+    world.ok(&init.iter().map(String::as_str).collect::<Vec<_>>());
+    std::fs::write(world.path("src/file"), "worth a company").unwrap();
+    world.ok(&["backup", "-q", "--key-file", "host=host.key", &world.src()]);
+
+    assert!(world.ok(&["quorum", "list"]).contains("No request waits"));
+    world.ok(&["quorum", "request", "-o", "r", "--reason", "ticket 9", "--publish"]);
+    assert!(world.ok(&["quorum", "list"]).contains("ticket 9"));
+    let listed = world.json(&["quorum", "list"]);
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(listed[0]["unverified_approvals"].as_array().unwrap().len(), 0);
+
+    assert!(world.fails(&["quorum", "fetch", "abc", "-o", "f"], 2).contains("8 digits"));
+    assert!(world.fails(&["quorum", "fetch", "0123456789", "-o", "f"], 2).contains("no request"));
+    world.ok(&["quorum", "fetch", &listed[0]["spoken_id"].as_str().unwrap()[..14], "-o", "f"]);
+    assert_eq!(std::fs::read(world.path("f")).unwrap(), std::fs::read(world.path("r")).unwrap());
+    let approve = |name: &str| {
+        let key = format!("{name}={name}.key");
+        world.ok(&["quorum", "approve", "f", "--as", name, "--publish", "--yes", "--key-file", &key]);
+    };
+    approve("alice");
+    assert!(world.fails(&["quorum", "status", "r"], 5).contains("do not satisfy"));
+    let restore = ["restore", "latest", "--target", "out", "--request", "r"];
+    assert!(world.fails(&restore, 5).contains("do not satisfy"));
+    // Whoever can write to the store can put anything there: it is told, and holds nobody up.
+    let folder = world.path("vault").join("approvals").join(&id);
+    let real = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let forged = std::fs::read_to_string(&real).unwrap().replace("\"alice\"", "\"carol\"");
+    std::fs::write(folder.join("0".repeat(64)), forged).unwrap();
+    std::fs::write(folder.join("1".repeat(64)), "nonsense").unwrap();
+    approve("bob");
+    assert!(world.ok(&["quorum", "status", "r"]).contains("suffice"));
+    // The requester cannot be given another request under the id.
+    std::fs::write(world.path("vault").join("requests").join("2".repeat(64)), "{}").unwrap();
+    assert!(world.fails(&["quorum", "list"], 3).contains("of no use"));
+    world.ok(&["check", "--key-file", "host=host.key"]);
+    let told = world.command(&restore).output().unwrap();
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("left out"), "{}", text(&told.stderr));
+    assert!(!world.path("r.key").exists(), "it opens once");
+}

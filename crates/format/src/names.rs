@@ -7,6 +7,33 @@ pub const VAULT: &str = "vault";
 /// The folder of keyring documents.
 pub const KEYRING: &str = "keyring/";
 
+/// The folder of requests that wait for custodians `[Q-5]`.
+pub const REQUESTS: &str = "requests/";
+
+/// The name of a request.
+#[must_use]
+pub fn request(id: &ObjectHash) -> String {
+    format!("{REQUESTS}{id}")
+}
+
+/// Reads the id from a request's name; none for what only lies beside it.
+#[must_use]
+pub fn parse_request(name: &str) -> Option<ObjectHash> {
+    name.strip_prefix(REQUESTS).and_then(ObjectHash::from_hex)
+}
+
+/// The folder of the approvals of a request `[Q-5]`.
+#[must_use]
+pub fn approvals(request: &ObjectHash) -> String {
+    format!("approvals/{request}/")
+}
+
+/// The name of an approval.
+#[must_use]
+pub fn approval(request: &ObjectHash, hash: &ObjectHash) -> String {
+    format!("{}{hash}", approvals(request))
+}
+
 /// The folder of all datasets.
 pub const DATASETS: &str = "datasets/";
 

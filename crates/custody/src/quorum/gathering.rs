@@ -89,6 +89,12 @@ impl Gathering {
         Ok(self.progress())
     }
 
+    /// The id of the request.
+    #[must_use]
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
     /// How far it has come.
     #[must_use]
     pub fn progress(&self) -> Progress {

@@ -42,7 +42,9 @@ impl RequestId {
         hex.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+    /// The id.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

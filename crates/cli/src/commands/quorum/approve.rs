@@ -4,6 +4,7 @@ use super::request::{show, write_new};
 use crate::approvals::read_request;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::exchange::Exchange;
 use crate::keys;
 use crate::session;
 use clap::Args;
@@ -25,8 +26,12 @@ pub struct ApproveArgs {
     pub custodian: String,
 
     /// File for the approval
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "publish")]
+    pub output: Option<PathBuf>,
+
+    /// Put the approval into the vault, where the requester finds it; needs --vault and a right to put there
+    #[arg(long)]
+    pub publish: bool,
 
     /// Approve without asking: the request was reviewed before
     #[arg(long)]
@@ -51,7 +56,16 @@ pub(super) fn run(args: &ApproveArgs, context: &Context) -> Result<(), CliError>
     let runtime = session::runtime()?;
     let made = Approval::make(&request, &id, &args.custodian, now, &custody, &reason);
     let approval = runtime.block_on(made)?;
-    write_new(&args.output, &approval.encode()?)?;
+    let bytes = approval.encode()?;
+    let mut places = Vec::new();
+    if let Some(output) = &args.output {
+        write_new(output, &bytes)?;
+        places.push(output.display().to_string());
+    }
+    if args.publish {
+        Exchange::open(context)?.publish_approval(&id, bytes)?;
+        places.push("the approval in the vault".to_owned());
+    }
     if context.output.is_json() {
         return context.output.json(&serde_json::json!({
             "message_type": "approved",
@@ -63,7 +77,7 @@ pub(super) fn run(args: &ApproveArgs, context: &Context) -> Result<(), CliError>
     context.output.line(&format!(
         "Approved as {}: {} opens for the requester alone, until the request expires",
         args.custodian,
-        args.output.display()
+        places.join(", and ")
     ))
 }
 

@@ -1,6 +1,7 @@
 //! `strongroom quorum`: requests for keys that need custodians, and their approvals.
 
 mod approve;
+mod list;
 mod request;
 mod status;
 
@@ -14,6 +15,8 @@ const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom quorum show restore.request\n\
     \x20 strongroom quorum approve restore.request --as alice --identity alice.age -o alice.approval\n\
     \x20 strongroom quorum status restore.request alice.approval\n\
+    \x20 strongroom quorum request --reason 'ticket 8' -o restore.request --publish\n\
+    \x20 strongroom quorum list\n\
     \x20 strongroom restore latest --target /srv/back --request restore.request \\\n\
     \x20     --approval alice.approval --approval bob.approval";
 
@@ -34,6 +37,10 @@ pub struct QuorumArgs {
 pub enum QuorumAction {
     /// Approve a request as a custodian; needs no vault and no network
     Approve(approve::ApproveArgs),
+    /// Write a request that lies in the vault into a file, for review and approval elsewhere
+    Fetch(list::FetchArgs),
+    /// List the requests that lie in the vault
+    List,
     /// Ask the custodians for keys
     Request(request::RequestArgs),
     /// Show in words what a request asks for
@@ -57,6 +64,8 @@ pub struct ShowArgs {
 pub fn run(args: &QuorumArgs, context: &Context) -> Result<(), CliError> {
     match &args.action {
         QuorumAction::Approve(args) => approve::run(args, context),
+        QuorumAction::Fetch(args) => list::fetch(args, context),
+        QuorumAction::List => list::run(context),
         QuorumAction::Request(args) => request::run(args, context),
         QuorumAction::Show(args) => {
             let (request, id) = crate::approvals::read_request(&args.request)?;

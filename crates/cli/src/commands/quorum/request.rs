@@ -4,6 +4,7 @@ use crate::approvals::key_path;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
+use crate::exchange::Exchange;
 use crate::session::Session;
 use crate::units;
 use crate::whoami;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use strongroom_custody::ReasonCode;
 use strongroom_custody::holders::key_file;
 use strongroom_custody::quorum::{Request, RequestId, RequestedKey, SIGNING_KEY};
@@ -45,6 +47,12 @@ pub struct RequestArgs {
     /// File for the request; its private key is put beside it, in FILE.key
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+
+    /// Put the request into the vault, too, where custodians find it with `quorum list`
+    ///
+    /// Whoever can read the vault's storage reads who asks, why, and for what.
+    #[arg(long)]
+    pub publish: bool,
 }
 
 /// Makes a request and its key pair.
@@ -118,9 +126,15 @@ pub(super) fn run(args: &RequestArgs, context: &Context) -> Result<(), CliError>
         return Err(error);
     }
     show(context, &request, &id)?;
+    let how = if args.publish {
+        Exchange::of(Arc::clone(session.vault.store()), Arc::clone(session.runtime()))
+            .publish_request(&id, bytes)?;
+        "the request lies in the vault".to_owned()
+    } else {
+        format!("send {} to the custodians", args.output.display())
+    };
     context.messages.note(&format!(
-        "send {} to the custodians and tell them the id by another way; {} stays here, and opens the approvals once",
-        args.output.display(),
+        "{how}; tell the custodians the id by another way; {} stays here, and opens the approvals once",
         key.display()
     ));
     Ok(())

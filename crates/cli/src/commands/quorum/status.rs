@@ -1,8 +1,9 @@
 //! `strongroom quorum status`: who has approved, and who is missing.
 
-use crate::approvals::gather;
+use crate::approvals::{gather, gather_published};
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::exchange::Exchange;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ pub struct StatusArgs {
     #[arg(value_name = "REQUEST")]
     pub request: PathBuf,
 
-    /// The approvals so far
+    /// The approvals so far [default: those in the vault]
     #[arg(value_name = "APPROVAL")]
     pub approvals: Vec<PathBuf>,
 }
@@ -23,7 +24,10 @@ pub struct StatusArgs {
 /// # Errors
 /// [`ErrorKind::QuorumUnmet`] where they do not suffice; others where one is of no use.
 pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> {
-    let (gathering, _) = gather(&args.request, &args.approvals)?;
+    let (mut gathering, _) = gather(&args.request, &args.approvals)?;
+    if args.approvals.is_empty() {
+        gather_published(&mut gathering, &Exchange::open(context)?, context)?;
+    }
     let progress = gathering.progress();
     let list = |names: &[String]| if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
     if context.output.is_json() {
