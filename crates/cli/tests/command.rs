@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 25] = [
+const WORKING: [&str; 26] = [
     "backup",
     "check",
     "completions",
@@ -43,6 +43,7 @@ const WORKING: [&str; 25] = [
     "mount",
     "prune",
     "quorum",
+    "recovery-kit",
     "repair",
     "restore",
     "snapshots",

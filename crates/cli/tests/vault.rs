@@ -561,3 +561,43 @@ fn a_quorum_meets_in_the_vault() {
     assert!(text(&told.stderr).contains("left out"), "{}", text(&told.stderr));
     assert!(!world.path("r.key").exists(), "it opens once");
 }
+
+#[test]
+fn a_recovery_kit_brings_back_what_the_vault_lost() {
+    let world = World::new();
+    std::fs::write(world.path("src/file"), "worth a company").unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    world.ok(&["recovery-kit", "kit"]);
+    assert!(world.fails(&["recovery-kit", "kit"], 1).contains("kit"));
+    let paper = std::fs::read_to_string(world.path("kit/INSTRUCTIONS.txt")).unwrap();
+    let keyring = &world.json(&["key", "status"]).pop().unwrap();
+    assert!(paper.contains(keyring["vault"].as_str().unwrap()) && paper.contains("reading needs read"));
+    let spec = std::fs::read_to_string(world.path("kit/specification/vault.md")).unwrap();
+    assert!(spec.contains("[V-4.3]"));
+    let version = Command::new(world.path("kit/strongroom")).arg("version").output().unwrap();
+    assert!(version.status.success());
+
+    let file = text(&std::fs::read(world.key_file("read")).unwrap());
+    let secret = file.lines().rfind(|line| !line.is_empty() && !line.starts_with('#')).unwrap();
+    let holds = |folder: &std::path::Path| {
+        let found = Command::new("grep").arg("-rqaF").arg(secret).arg(folder).status().unwrap();
+        found.success()
+    };
+    assert!(holds(world.key_file("read").parent().unwrap()), "the search finds nothing");
+    assert!(!holds(&world.path("kit")), "the kit holds a key");
+
+    // The storage loses every document that says which keys open what.
+    std::fs::remove_dir_all(world.path("vault/keyring")).unwrap();
+    for dataset in std::fs::read_dir(world.path("vault/datasets")).unwrap() {
+        std::fs::remove_dir_all(dataset.unwrap().path().join("epochs")).unwrap();
+    }
+    let restore = ["restore", "latest", "--target", "out"];
+    assert_ne!(world.command(&restore).output().unwrap().status.code(), Some(0));
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(world.path("kit/vault-documents/."))
+        .arg(world.path("vault"))
+        .status();
+    assert!(copied.unwrap().success());
+    world.ok(&restore);
+}

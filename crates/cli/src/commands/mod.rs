@@ -29,6 +29,7 @@ pub mod man;
 pub mod mount;
 pub mod prune;
 pub mod quorum;
+pub mod recovery_kit;
 pub mod repair;
 pub mod restore;
 pub mod snapshots;
@@ -89,6 +90,8 @@ pub enum Command {
     Prune(prune::PruneArgs),
     /// Read what needs several custodians, without a meeting
     Quorum(quorum::QuorumArgs),
+    /// Write a folder for the day when nothing else is left
+    RecoveryKit(recovery_kit::RecoveryKitArgs),
     /// Make the best of a damaged vault
     Repair(repair::RepairArgs),
     /// Restore files from a snapshot
@@ -127,6 +130,7 @@ impl Command {
             Self::Man(args) => man::run(&args, context),
             Self::Prune(args) => prune::run(&args, context),
             Self::Quorum(args) => quorum::run(&args, context),
+            Self::RecoveryKit(args) => recovery_kit::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
             Self::Mount(args) => mount::run(&args, context),
