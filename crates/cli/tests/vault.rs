@@ -601,3 +601,32 @@ fn a_recovery_kit_brings_back_what_the_vault_lost() {
     assert!(copied.unwrap().success());
     world.ok(&restore);
 }
+
+#[test]
+fn a_revoked_keyholder_opens_nothing_that_comes_after() {
+    let world = World::new();
+    std::fs::write(world.path("src/file"), "worth a company").unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    world.ok(&["key", "add", "stolen=file:stolen.key", "--read"]);
+    world.ok(&["dataset", "add", "second"]);
+    let restore = ["restore", "latest", "--target", "out", "--key-file", "stolen=stolen.key"];
+    let own = world.key_file("read");
+    let aside = world.path("read.aside");
+    std::fs::rename(&own, &aside).unwrap();
+    world.ok(&restore);
+    std::fs::rename(&aside, &own).unwrap();
+
+    let revoked = world.ok(&["key", "revoke", "stolen"]);
+    assert!(
+        revoked.contains("Opened epoch 2 of dataset default") && revoked.contains("dataset second"),
+        "{revoked}"
+    );
+    world.ok(&["backup", "-q", &world.src()]);
+    let last: Vec<_> = world.json(&["key", "status"]);
+    assert!(last.iter().all(|row| row["name"] != "stolen"), "{last:?}");
+    std::fs::rename(&own, &aside).unwrap();
+    world.fails(&restore, 5);
+    std::fs::rename(&aside, &own).unwrap();
+    world.ok(&["restore", "latest", "--target", "back"]);
+    world.fails(&["key", "revoke", "stolen"], 2);
+}

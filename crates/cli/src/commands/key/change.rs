@@ -140,6 +140,16 @@ fn is_weaker(policy: &PolicyTree, label: &str) -> bool {
 /// # Errors
 /// Where there is none of that name, what is left makes no sense, or custody refuses.
 pub(super) fn remove(args: &RemoveArgs, context: &Context) -> Result<(), CliError> {
+    take_away(args, context)?;
+    context.messages.note(&format!(
+        "who held `{}` may have kept keys that it opened before: `strongroom key rotate` seals new backups to a new one",
+        args.name
+    ));
+    Ok(())
+}
+
+/// Takes a keyholder out of the policies and wraps the keys without it.
+pub(super) fn take_away(args: &RemoveArgs, context: &Context) -> Result<(), CliError> {
     let mut session = Session::open(context, ReasonCode::Admin)?;
     let keyring = session.vault.keyring();
     if !keyring.keyholders.contains_key(&args.name) {
@@ -176,12 +186,7 @@ pub(super) fn remove(args: &RemoveArgs, context: &Context) -> Result<(), CliErro
         return Err(CliError::new(ErrorKind::Usage, format!("the new policies still name `{}`", args.name)));
     }
     let seed = rewrap::change(context, &mut session, change)?;
-    rewrap::rewrap(context, &mut session, Some(seed), !args.keep_old)?;
-    context.messages.note(&format!(
-        "who held `{}` may have kept keys that it opened before: `strongroom key rotate` seals new backups to a new one",
-        args.name
-    ));
-    Ok(())
+    rewrap::rewrap(context, &mut session, Some(seed), !args.keep_old)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod change;
 mod drill;
 mod explain;
 mod policy;
+mod revoke;
 mod rewrap;
 mod status;
 mod switch;
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom key explain\n\
     \x20 strongroom key add safe=file:/media/safe.key --read\n\
     \x20 strongroom key remove laptop\n\
+    \x20 strongroom key revoke stolen\n\
     \x20 strongroom key rewrap --read-policy 'any(kms, 2 of (alice, bob, carol))'\n\
     \x20 strongroom key test";
 
@@ -44,6 +46,8 @@ pub enum KeyAction {
     Remove(change::RemoveArgs),
     /// Let the provider enable a key that was suspended
     Resume(switch::SwitchArgs),
+    /// Take a keyholder out of the policies, wrap the keys without it, and open a new epoch everywhere
+    Revoke(change::RemoveArgs),
     /// Wrap the keys under the policies in force, or under new ones
     Rewrap(rewrap::RewrapArgs),
     /// Open the next epoch now: later backups seal to a new read key
@@ -77,6 +81,7 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<(), CliError> {
         KeyAction::Policy(args) => policy::run(args, context),
         KeyAction::Remove(args) => change::remove(args, context),
         KeyAction::Resume(args) => switch::run(args, strongroom_custody::Switch::On, context),
+        KeyAction::Revoke(args) => revoke::run(args, context),
         KeyAction::Rewrap(args) => rewrap::run(args, context),
         KeyAction::Rotate => rotate(context),
         KeyAction::Status(args) => status::run(args, context),
