@@ -122,6 +122,9 @@ kinds! {
     /// The vault shows another, an older or a forked keyring than this machine has seen.
     Pinned = "SR-0405", exit 5, "The vault is not the one that was seen here before, or its keyring is older",
         "use no key here until you know who changed the storage; if the change is yours: `strongroom key trust VAULT-ID`";
+    /// A change waits for its time lock, was cancelled, or is over.
+    Locked = "SR-0406", exit 5, "A dangerous change waits, was cancelled, or is over",
+        "`strongroom key changes` shows all of them";
     /// Bytes of the vault are not what they were when written.
     Damaged = "SR-0501", exit 4, "Bytes in the vault are damaged or forged",
         "change nothing; `strongroom check --scrub` names every damaged object";

@@ -78,8 +78,31 @@ impl Session {
     /// # Errors
     /// Where there is none, or it cannot be reached.
     pub fn open(context: &Context, code: ReasonCode) -> Result<Self, CliError> {
+        let session = Self::open_quietly(context, code)?;
+        crate::commands::key::warn_of_waiting(context, &session);
+        Ok(session)
+    }
+
+    /// The same, without a warning of changes that wait.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be reached.
+    pub fn open_quietly(context: &Context, code: ReasonCode) -> Result<Self, CliError> {
         let location = context.settings.require_location()?;
         Self::open_at(context, location, &context.settings.dataset.value, code, runtime()?)
+    }
+
+    /// The same vault, to work on another dataset.
+    #[must_use]
+    pub fn of_dataset(&self, dataset: &str) -> Self {
+        Self {
+            vault: self.vault.clone(),
+            custody: Arc::clone(&self.custody),
+            reason: self.reason.clone(),
+            dataset: dataset.to_owned(),
+            cache: self.cache.clone(),
+            runtime: Arc::clone(&self.runtime),
+        }
     }
 
     /// Opens the vault of the settings, whether or not it is the one that this machine remembers. No key is used.

@@ -25,6 +25,13 @@ impl World {
         world
     }
 
+    /// With a vault in which nothing waits.
+    fn hasty() -> Self {
+        let world = Self::empty();
+        world.ok(&["init", "-q", "--time-lock", "0"]);
+        world
+    }
+
     fn empty() -> Self {
         let world = Self { dir: tempfile::tempdir().unwrap() };
         for name in ["home", "src/sub"] {
@@ -400,7 +407,7 @@ fn a_swapped_vault_and_an_older_keyring_are_refused() {
 
 #[test]
 fn keyholders_come_and_go() {
-    let world = World::new();
+    let world = World::hasty();
     std::fs::write(world.path("src/file"), "worth a company").unwrap();
     world.ok(&["backup", "-q", &world.src()]);
     let added = world.ok(&["key", "add", "safe=file:safe.key", "--read"]);
@@ -604,7 +611,7 @@ fn a_recovery_kit_brings_back_what_the_vault_lost() {
 
 #[test]
 fn a_revoked_keyholder_opens_nothing_that_comes_after() {
-    let world = World::new();
+    let world = World::hasty();
     std::fs::write(world.path("src/file"), "worth a company").unwrap();
     world.ok(&["backup", "-q", &world.src()]);
     world.ok(&["key", "add", "stolen=file:stolen.key", "--read"]);
@@ -629,4 +636,91 @@ fn a_revoked_keyholder_opens_nothing_that_comes_after() {
     std::fs::rename(&aside, &own).unwrap();
     world.ok(&["restore", "latest", "--target", "back"]);
     world.fails(&["key", "revoke", "stolen"], 2);
+}
+
+#[test]
+fn dangerous_changes_wait_and_every_keyholder_can_stop_them() {
+    let world = World::new();
+    std::fs::write(world.path("src/file"), "worth a company").unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    world.ok(&["key", "add", "safe=file:safe.key", "--read"]);
+    let proposed = world.run(&["key", "remove", "safe", "--reason", "it is old"]);
+    assert!(proposed.status.success(), "{}", text(&proposed.stderr));
+    assert!(text(&proposed.stderr).contains("waits 72 hours"), "{}", text(&proposed.stderr));
+    assert!(text(&proposed.stdout).contains("read policy becomes read"), "{}", text(&proposed.stdout));
+    let listed = world.json(&["key", "changes"]);
+    assert_eq!(listed[0]["stage"], "waiting");
+    assert_eq!(listed[0]["reason"], "it is old");
+    assert_eq!(listed[0]["can_cancel"].as_array().unwrap().len(), 3);
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    assert!(world.json(&["key", "status"]).iter().any(|row| row["name"] == "safe"), "nothing was changed");
+
+    // Every later command says so.
+    let backed_up = world.run(&["backup", &world.src()]);
+    assert!(text(&backed_up.stderr).contains("a change waits"), "{}", text(&backed_up.stderr));
+    assert!(world.fails(&["key", "apply", &id], 5).contains("SR-0406"));
+    assert!(world.fails(&["key", "apply", "00000000"], 2).contains("no change has an id"));
+
+    let aside = world.path("aside");
+    std::fs::rename(world.path("home/.config/strongroom/keys"), &aside).unwrap();
+    let alone = ["--key-file", "safe=safe.key"];
+    assert!(world.fails(&["key", "cancel", &id], 5).contains("SR-0402"));
+    let cancel = ["key", "cancel", &id[..12], "--as", "safe", "--reason", "I still need it"];
+    assert!(world.fails(&["key", "cancel", &id, "--as", "nobody"], 2).contains("cannot cancel"));
+    assert!(world.ok(&[cancel.as_slice(), &alone].concat()).contains("as `safe`"));
+    std::fs::rename(&aside, world.path("home/.config/strongroom/keys")).unwrap();
+    let said = world.fails(&["key", "apply", &id], 5);
+    assert!(said.contains("cancelled by `safe`: I still need it"), "{said}");
+    assert!(world.ok(&["key", "changes"]).contains("cancelled by safe"));
+    let quiet = world.run(&["snapshots"]);
+    assert!(!text(&quiet.stderr).contains("a change waits"));
+
+    // A revocation is at once for what is stored from now on; what it destroys waits.
+    let revoked = world.ok(&["key", "revoke", "safe"]);
+    assert!(revoked.contains("Opened epoch 2") && revoked.contains("delete what `safe` held"), "{revoked}");
+    assert!(world.ok(&["key", "time-lock", "100"]).contains("100 hours"));
+    assert!(world.ok(&["key", "time-lock", "1"]).contains("time lock becomes 1 hours"));
+}
+
+#[test]
+fn a_shredded_epoch_is_gone_and_the_rest_is_not() {
+    let world = World::hasty();
+    std::fs::write(world.path("src/file"), vec![7; 300_000]).unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    world.ok(&["key", "rotate"]);
+    std::fs::write(world.path("src/later"), "more").unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    assert!(world.fails(&["key", "shred"], 2).contains("--epoch"));
+    assert!(world.fails(&["key", "shred", "--epoch", "9"], 2).contains("it has: 1, 2"));
+    let preview = world.ok(&["key", "shred", "--epoch", "1", "--dry-run"]);
+    assert!(preview.contains("1 snapshots of these epochs die, and 1 of others"), "{preview}");
+    assert!(world.ok(&["key", "changes"]).contains("No change"));
+
+    let rekeyed = world.run(&["key", "rekey", "--rewrite"]);
+    assert!(text(&rekeyed.stdout).contains("epoch 3 (new)"), "{}", text(&rekeyed.stdout));
+    assert!(
+        text(&rekeyed.stderr).contains("open nothing that is in the vault now"),
+        "{}",
+        text(&rekeyed.stderr)
+    );
+    let preview = world.ok(&["key", "shred", "--epoch", "1", "--epoch", "2", "--dry-run"]);
+    assert!(preview.contains("0 snapshots of these epochs die, and 0 of others"), "{preview}");
+
+    let proposed = world.json(&["key", "shred", "--epoch", "1", "--epoch", "2"]).pop().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let id = proposed["id"].as_str().unwrap();
+    world.ok(&["key", "apply", id, "--output", "certificate"]);
+    let vault = std::fs::read(world.path("vault/vault")).unwrap();
+    let vault: String = vault[8..24].iter().map(|byte| format!("{byte:02x}")).collect();
+    let shown = world.ok(&["key", "certificate", "certificate", &vault]);
+    assert!(shown.contains("shred epochs 1, 2 of dataset default"), "{shown}");
+    assert!(world.fails(&["key", "certificate", "certificate", &"0".repeat(32)], 4).contains("SR-0501"));
+    world.ok(&["restore", "latest", "--target", "out"]);
+    world.ok(&["check", "--read-data"]);
+
+    let proposed = world.json(&["key", "shred", "--whole-vault"]).pop().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    world.ok(&["key", "apply", proposed["id"].as_str().unwrap()]);
+    let said = world.fails(&["snapshots"], 1);
+    assert!(said.contains("was shredded"), "{said}");
 }

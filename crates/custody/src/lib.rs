@@ -14,6 +14,7 @@
 //! [`Observer`] before and after. An observer that cannot record a key use stops it.
 
 pub mod ceremony;
+pub mod compare;
 pub mod custody;
 pub mod hardening;
 pub mod holder;

@@ -11,12 +11,14 @@ mod wrapped;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use signing::sign;
 pub use signing::{SIGNATURE_LEN, SigningPublicKey, VaultDocument};
 pub use wrapped::{
     KeyholderSpec, POLICY_DEPTH_MAX, POLICY_LEAVES_MAX, Parameter, PolicyTree, WRAP_MAX, Wrap, WrappedKey,
 };
 
 use crate::{
+    change::{TIME_LOCK_DEFAULT, TIME_LOCK_MAX},
     context::valid_label,
     error::{Damage, FormatError, Result},
     ids::{DatasetId, ObjectHash, VaultId},
@@ -63,6 +65,12 @@ pub struct Keyring {
     pub signing: WrappedKey,
     /// The datasets.
     pub datasets: Vec<DatasetRecord>,
+    /// How long dangerous changes wait, in hours; [`TIME_LOCK_DEFAULT`] where it is not given `[V-14]`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub time_lock: Option<u32>,
+    /// The change that this version carries out, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub change: Option<ObjectHash>,
 }
 
 /// What a keyring says of one dataset.
@@ -180,6 +188,12 @@ impl Keyring {
         Ok(())
     }
 
+    /// How long dangerous changes wait, in hours.
+    #[must_use]
+    pub fn time_lock(&self) -> u32 {
+        self.time_lock.unwrap_or(TIME_LOCK_DEFAULT)
+    }
+
     /// The dataset of this name.
     #[must_use]
     pub fn dataset(&self, name: &str) -> Option<&DatasetRecord> {
@@ -209,6 +223,9 @@ impl Keyring {
                 return Err(field("keyholders"));
             }
             spec.check(OBJECT)?;
+        }
+        if self.time_lock.is_some_and(|hours| hours > TIME_LOCK_MAX) {
+            return Err(FormatError::new(OBJECT, Damage::Limit("time lock")));
         }
         self.check_policy(&self.read_policy)?;
         self.check_policy(&self.write_policy)?;

@@ -5,6 +5,7 @@
 //!
 //! Out of scope: files, networks, clocks, key providers. Randomness comes in through [`Entropy`].
 
+pub mod change;
 pub mod context;
 pub mod control;
 pub mod entropy;
@@ -20,6 +21,7 @@ pub mod pack;
 pub mod seal;
 pub mod secret;
 pub mod segment;
+mod signed;
 pub mod snapshot;
 pub mod tree;
 pub mod wire;

@@ -34,6 +34,41 @@ pub fn approval(request: &ObjectHash, hash: &ObjectHash) -> String {
     format!("{}{hash}", approvals(request))
 }
 
+/// The folder of changes that wait `[V-14]`.
+pub const CHANGES: &str = "changes/";
+/// The folder of certificates of what was done `[V-14]`.
+pub const CERTIFICATES: &str = "certificates/";
+
+/// The name of a change.
+#[must_use]
+pub fn change(id: &ObjectHash) -> String {
+    format!("{CHANGES}{id}")
+}
+
+/// Reads the id from a change's name; none for what only lies beside it.
+#[must_use]
+pub fn parse_change(name: &str) -> Option<ObjectHash> {
+    name.strip_prefix(CHANGES).and_then(ObjectHash::from_hex)
+}
+
+/// The folder of the cancellations of a change.
+#[must_use]
+pub fn cancellations(change: &ObjectHash) -> String {
+    format!("cancellations/{change}/")
+}
+
+/// The name of a cancellation.
+#[must_use]
+pub fn cancellation(change: &ObjectHash, hash: &ObjectHash) -> String {
+    format!("{}{hash}", cancellations(change))
+}
+
+/// The name of the certificate of a change.
+#[must_use]
+pub fn certificate(change: &ObjectHash) -> String {
+    format!("{CERTIFICATES}{change}")
+}
+
 /// The folder of all datasets.
 pub const DATASETS: &str = "datasets/";
 
@@ -54,6 +89,12 @@ pub fn parse_keyring(name: &str) -> Option<u32> {
 pub struct DatasetNames(pub DatasetId);
 
 impl DatasetNames {
+    /// The folder of everything of the dataset.
+    #[must_use]
+    pub fn everything(self) -> String {
+        format!("{DATASETS}{}/", self.0)
+    }
+
     fn folder(self, kind: &str) -> String {
         format!("{DATASETS}{}/{kind}/", self.0)
     }

@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             read_policy: PolicyTree::Keyholder(LABEL.into()),
             write_policy: PolicyTree::Keyholder(LABEL.into()),
             dataset: NewDataset { layout: small_layout(), ..NewDataset::new("default") },
+            time_lock: None,
         };
         (runtime.block_on(Vault::create(store, new, &custody, &reason))?, custody)
     };

@@ -76,6 +76,22 @@ impl TestVault {
         read_policy: &str,
         write_policy: &str,
     ) -> Self {
+        Self::with_time_lock(store, layout, labels, read_policy, write_policy, 0)
+    }
+
+    /// The same, where dangerous changes wait so many hours.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn with_time_lock(
+        store: Arc<dyn Store>,
+        layout: Layout,
+        labels: &[&str],
+        read_policy: &str,
+        write_policy: &str,
+        hours: u32,
+    ) -> Self {
         let keys = TempDir::new().expect("a temporary directory");
         let mut keyholders = std::collections::BTreeMap::new();
         let mut secrets = Secrets::none();
@@ -92,6 +108,7 @@ impl TestVault {
             read_policy: policy::parse(read_policy).expect("a read policy"),
             write_policy: policy::parse(write_policy).expect("a write policy"),
             dataset: NewDataset { layout, ..NewDataset::new("default") },
+            time_lock: Some(hours),
         };
         let reason = Reason::new(ReasonCode::Admin);
         let vault = runtime.block_on(Vault::create(store, new, &custody, &reason)).expect("a vault");

@@ -5,7 +5,7 @@
 
 use crate::{
     backup::format_time,
-    epochs::{make_epoch, newest_epoch, put_epoch, read_epoch, unwrap_epoch},
+    epochs::{make_epoch, newest_epoch, newest_generations, put_epoch, read_epoch, unwrap_epoch},
     error::{Result, VaultError},
     handle::{DatasetHandle, Layout},
     read_keys::ReadKeys,
@@ -76,6 +76,8 @@ pub struct NewVault {
     pub write_policy: PolicyTree,
     /// Its first dataset.
     pub dataset: NewDataset,
+    /// How long dangerous changes wait, in hours; the format's own default where it is not given.
+    pub time_lock: Option<u32>,
 }
 
 pub(crate) fn rfc3339_now() -> String {
@@ -117,6 +119,8 @@ impl Vault {
             write_policy: new.write_policy,
             signing,
             datasets: Vec::new(),
+            time_lock: new.time_lock,
+            change: None,
         };
         let (record, epoch) = make_dataset(&keyring, &new.dataset, custody, reason).await?;
         keyring.datasets.push(record);
@@ -147,6 +151,12 @@ impl Vault {
         let listed = store.list(names::KEYRING).await?;
         let newest = listed.iter().filter_map(|object| names::parse_keyring(&object.name)).max();
         let Some(newest) = newest.map(names::keyring) else {
+            if let Some(certificate) = store.list(names::CERTIFICATES).await?.pop() {
+                return Err(VaultError::Shredded {
+                    location: store.describe(),
+                    certificate: certificate.name,
+                });
+            }
             return Err(match is_unfinished(store.as_ref()).await? {
                 true => VaultError::Unfinished { location: store.describe() },
                 false => VaultError::MissingObject { name: names::keyring(1) },
@@ -253,15 +263,7 @@ impl Vault {
         let record = self.record(dataset)?;
         let names = DatasetNames(record.id);
         let owner = Owner { vault: self.keyring.vault, dataset: record.id };
-        let epoch = match epoch {
-            Some(epoch) => epoch,
-            None => {
-                let snapshots = self.store.list(&names.snapshots()).await?;
-                let newest =
-                    snapshots.iter().filter_map(|s| names::parse_snapshot(&s.name)).map(|(e, _)| e).max();
-                newest.unwrap_or(newest_epoch(self.store.as_ref(), names).await?.0)
-            }
-        };
+        let epoch = self.epoch_to_open(names, epoch).await?;
         let (document, bytes, generation) = read_epoch(self.store.as_ref(), owner, epoch).await?;
         let private = unwrap_epoch(&document, &record.name, &custody, reason).await?;
         let name = names.epoch(epoch, generation);
@@ -275,6 +277,20 @@ impl Vault {
         }
         let keys = ReadKeys::new(handle.clone(), custody, reason.clone(), (epoch, private));
         Ok((handle, keys))
+    }
+
+    /// The epoch whose read key opens a dataset: the one asked for, or the newest with a snapshot. Where that one was
+    /// shredded after what it sealed was rewritten, the newest there is.
+    async fn epoch_to_open(&self, names: DatasetNames, wanted: Option<u32>) -> Result<u32> {
+        let known = newest_generations(self.store.as_ref(), names).await?;
+        let newest =
+            *known.keys().next_back().ok_or(VaultError::MissingObject { name: names.epoch(1, 0) })?;
+        if let Some(epoch) = wanted {
+            return Ok(if known.contains_key(&epoch) { epoch } else { newest });
+        }
+        let snapshots = self.store.list(&names.snapshots()).await?;
+        let used = snapshots.iter().filter_map(|s| names::parse_snapshot(&s.name)).map(|(epoch, _)| epoch);
+        Ok(used.filter(|epoch| known.contains_key(epoch)).max().unwrap_or(newest))
     }
 
     /// Draws the session key of a backup and seals it to the newest epoch. Where that epoch's time is over, a
@@ -317,6 +333,14 @@ impl Vault {
         let record = self.record(&handle.name)?;
         let (number, _) = newest_epoch(self.store.as_ref(), handle.names).await?;
         Ok(self.open_next_epoch(record, handle, number + 1, custody, reason).await?.number)
+    }
+
+    /// The newest epoch of a dataset, to which backups seal.
+    ///
+    /// # Errors
+    /// Where there is none, or the store fails.
+    pub async fn newest_epoch(&self, handle: &DatasetHandle) -> Result<u32> {
+        Ok(newest_epoch(self.store.as_ref(), handle.names).await?.0)
     }
 
     async fn open_next_epoch(

@@ -19,6 +19,9 @@ pub enum VaultError {
     /// The keyring is not what this client remembers.
     #[error(transparent)]
     Pinned(#[from] crate::pins::PinError),
+    /// A change is not made, not cancelled or not carried out.
+    #[error(transparent)]
+    Change(#[from] crate::changes::ChangeError),
     /// An object of the vault is damaged.
     #[error("object {name} is damaged: {source}")]
     Damaged {
@@ -71,6 +74,14 @@ pub enum VaultError {
     Unfinished {
         /// The location.
         location: String,
+    },
+    /// Every key of the vault was destroyed.
+    #[error("the vault at {location} was shredded: {certificate} says when and by which change")]
+    Shredded {
+        /// The location.
+        location: String,
+        /// The name of the certificate.
+        certificate: String,
     },
     /// The vault has no dataset of this name.
     #[error("the vault has no dataset `{name}`")]

@@ -2,6 +2,7 @@
 
 use crate::{
     access::{Vault, rfc3339_now},
+    changes::{Authority, ChangeError, Dangers},
     error::{Result, VaultError},
     store::Put,
 };
@@ -26,6 +27,8 @@ pub struct PolicyChange {
     pub write_policy: Option<PolicyTree>,
     /// The datasets that change with the vault; all of them where it is none.
     pub datasets: Option<Vec<String>>,
+    /// What allows it, where it takes something away or makes something easier.
+    pub authority: Authority,
 }
 
 impl Vault {
@@ -50,6 +53,7 @@ impl Vault {
         keyring.version += 1;
         keyring.previous = Some(self.keyring_hash);
         keyring.created = rfc3339_now();
+        keyring.change = None;
         keyring
     }
 
@@ -84,7 +88,7 @@ impl Vault {
         reason: &Reason,
     ) -> Result<Secret32> {
         let mut keyring = self.next_keyring();
-        for (label, spec) in change.add {
+        for (label, spec) in change.add.clone() {
             if keyring.keyholders.contains_key(&label) {
                 return Err(VaultError::Invalid(format!(
                     "there is a keyholder `{label}` already; a new one needs another name"
@@ -112,10 +116,27 @@ impl Vault {
             }
         }
         check_policies(&keyring)?;
+        self.check_authority(&mut keyring, change.authority)?;
         let seed = self.signing_seed(custody, reason).await?;
         self.rewrap_keyring(&mut keyring, &seed, custody, reason).await?;
         self.publish(keyring, &seed).await?;
         Ok(seed)
+    }
+
+    /// Refuses what nothing allows, and notes the change that allows it.
+    fn check_authority(&self, keyring: &mut Keyring, authority: Authority) -> Result<()> {
+        let hours = self.keyring.time_lock();
+        let dangers = Dangers::between(&self.keyring, keyring);
+        let why = match authority {
+            Authority::Ripe(id) => {
+                keyring.change = Some(id);
+                return Ok(());
+            }
+            _ if hours == 0 => return Ok(()),
+            Authority::Revocation => dangers.lowered,
+            Authority::Harmless => dangers.into_words(),
+        };
+        if why.is_empty() { Ok(()) } else { Err(ChangeError::Locked { hours, why }.into()) }
     }
 
     /// Wraps the signing key and the write keys again where their policy in `keyring` is another than that under

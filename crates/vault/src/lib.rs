@@ -6,6 +6,7 @@
 pub mod access;
 pub mod backup;
 pub mod browse;
+pub mod changes;
 pub mod check;
 pub mod chunker;
 pub mod copy;
@@ -31,6 +32,7 @@ pub mod restore;
 pub mod rewrap;
 mod segments;
 pub mod session;
+pub mod shred;
 pub mod sink;
 pub mod snapshots;
 pub mod stats;

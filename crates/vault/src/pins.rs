@@ -46,6 +46,15 @@ pub enum PinError {
         /// The newest now.
         found: u32,
     },
+    /// A keyring made opening easier without the wait that the one before it demands.
+    #[error(
+        "the keyring was changed without its time lock: version {version} lets fewer keyholders open than the one before \
+         it, and no change that waited as long as it must says so"
+    )]
+    Hurried {
+        /// The version.
+        version: u32,
+    },
     /// Another keyring of a version that was seen, or a newer one that does not follow from it.
     #[error("the keyring was forked: version {version} is not the one that was seen here before")]
     Forked {
@@ -108,6 +117,9 @@ impl Vault {
                 Keyring::decode(&bytes, &pinned.vault).map_err(|error| VaultError::format(&name, error))?;
             if newer.follows(&bytes, &older).is_err() {
                 return Err(PinError::Forked { version }.into());
+            }
+            if !self.has_waited(&older, &newer).await? {
+                return Err(PinError::Hurried { version: newer.version }.into());
             }
             newer = older;
         }

@@ -7,20 +7,22 @@
 
 use crate::{
     access::Vault,
+    changes::{Authority, Dangers},
     epochs::{newest_generations, read_generation, unwrap_epoch},
     error::{Result, VaultError},
     store::Put,
 };
 use bytes::Bytes;
-use std::collections::BTreeSet;
-use strongroom_custody::{Custody, Reason};
+use std::collections::{BTreeMap, BTreeSet};
+use strongroom_custody::{Custody, Reason, compare};
 use strongroom_format::{
-    Damage, Secret32,
+    Damage, ObjectHash, Secret32,
     context::{Context, Purpose},
     epoch::Epoch,
     group::Owner,
-    keyring::DatasetRecord,
+    keyring::{DatasetRecord, Keyring},
     keys::WriteKeys,
+    limits::DOCUMENT_MAX,
     names::{self, DatasetNames},
 };
 
@@ -44,8 +46,11 @@ pub struct Rewrapped {
     pub others: u32,
     /// Keyholders that nothing names any more, and that were removed from the keyring.
     pub removed: Vec<String>,
-    /// Documents of before that were deleted.
-    pub deleted: u32,
+    /// Documents of before that were deleted, and the hashes of their bytes.
+    pub deleted: BTreeMap<String, ObjectHash>,
+    /// Documents of before that keyholders can open who could not open anything otherwise: they go by a change
+    /// whose time has come `[V-14]`.
+    pub locked: Vec<String>,
     /// Documents of before that the store would not delete: whom they name can still open what they hold.
     pub kept: Vec<String>,
 }
@@ -93,7 +98,7 @@ impl Vault {
     }
 
     /// Wraps everything that is stale under the policy in force; `progress` is told each epoch that is done. With
-    /// `forget`, what stays of before is deleted. Who has the seed of the signing key need not open it again.
+    /// `forget`, what stays of before is deleted, as far as that authority goes. Who has the seed of the signing key need not open it again.
     ///
     /// # Errors
     /// Where a keyholder refuses or the store fails. What is done stays done, and the next rewrap goes on.
@@ -102,7 +107,7 @@ impl Vault {
         custody: &Custody,
         reason: &Reason,
         seed: Option<Secret32>,
-        forget: bool,
+        forget: Option<Authority>,
         progress: &(dyn Fn(&str, u32) + Send + Sync),
     ) -> Result<Rewrapped> {
         let mut done = Rewrapped::default();
@@ -132,8 +137,8 @@ impl Vault {
             self.publish(keyring, &seed).await?;
             done.removed = unused.into_iter().collect();
         }
-        if forget {
-            self.forget_old_documents(&mut done).await?;
+        if let Some(authority) = forget {
+            self.forget_old_documents(authority, &mut done).await?;
         }
         Ok(done)
     }
@@ -185,7 +190,7 @@ impl Vault {
     }
 
     /// Deletes the keyrings and epoch documents before those in force.
-    async fn forget_old_documents(&self, done: &mut Rewrapped) -> Result<()> {
+    async fn forget_old_documents(&self, authority: Authority, done: &mut Rewrapped) -> Result<()> {
         let in_force = names::keyring(self.keyring.version);
         let keyrings = self.store.list(names::KEYRING).await?;
         let mut old: Vec<String> =
@@ -199,12 +204,45 @@ impl Vault {
             };
             old.extend(listed.into_iter().map(|object| object.name).filter(is_old));
         }
-        for name in old {
-            match self.store.delete(&name).await {
-                Ok(()) => done.deleted += 1,
-                Err(_) => done.kept.push(name),
+        if !matches!(authority, Authority::Ripe(_)) && self.keyring.time_lock() > 0 {
+            let mut harmless = Vec::new();
+            for name in old {
+                match self.only_they_open(&name).await? {
+                    true => done.locked.push(name),
+                    false => harmless.push(name),
+                }
             }
+            old = harmless;
         }
+        let (deleted, kept) = self.destroy(old).await?;
+        done.deleted = deleted;
+        done.kept = kept.into_iter().collect();
         Ok(())
+    }
+
+    /// Whether a document from before opens to keyholders who can open nothing of what is in force.
+    async fn only_they_open(&self, name: &str) -> Result<bool> {
+        let bytes = match self.store.get(name, DOCUMENT_MAX as u64).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let vault = self.keyring.vault;
+        if name.starts_with(names::KEYRING) {
+            // What is damaged opens nothing.
+            let Ok(old) = Keyring::decode(&bytes, &vault) else { return Ok(false) };
+            return Ok(!Dangers::between(&old, &self.keyring).lost.is_empty());
+        }
+        for dataset in &self.keyring.datasets {
+            if !name.starts_with(&DatasetNames(dataset.id).epochs()) {
+                continue;
+            }
+            let Ok(old) = Epoch::decode(&bytes, &Owner { vault, dataset: dataset.id }) else {
+                return Ok(false);
+            };
+            let found = compare::compare(&old.read_key.policy, &dataset.read_policy);
+            return Ok(found.lost.is_some() || found.is_unknown);
+        }
+        Ok(false)
     }
 }

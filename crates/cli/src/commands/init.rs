@@ -52,6 +52,10 @@ pub struct InitArgs {
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3660), help_heading = "Keys")]
     pub epoch_days: u32,
 
+    /// Hours that dangerous changes wait: removing a keyholder, lowering a threshold, shredding
+    #[arg(long, value_name = "HOURS", default_value_t = strongroom_format::change::TIME_LOCK_DEFAULT, value_parser = clap::value_parser!(u32).range(0..=i64::from(strongroom_format::change::TIME_LOCK_MAX)), help_heading = "Keys")]
+    pub time_lock: u32,
+
     /// Average size of chunks
     #[arg(long, value_name = "SIZE", default_value = "256KiB", help_heading = "Layout")]
     pub chunk_size: ByteSize,
@@ -156,6 +160,7 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<(), CliError> {
         read_policy,
         write_policy,
         dataset: NewDataset { layout, epoch_days: args.epoch_days, ..NewDataset::new(dataset.clone()) },
+        time_lock: Some(args.time_lock),
     };
     let reason = session::reason(context, ReasonCode::Admin);
     let vault = runtime.block_on(Vault::create(store, new, &custody, &reason))?;

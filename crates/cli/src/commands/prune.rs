@@ -69,6 +69,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<(), CliError> {
         repack_small: args.repack_small.map(|size| size.0),
         max_repack: args.max_repack_size.map(|size| size.0),
         compact: args.compact,
+        rewrite_before: None,
         threads: context.settings.threads.value,
     };
     let session = Session::open(context, ReasonCode::Prune)?;

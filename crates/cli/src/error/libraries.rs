@@ -6,6 +6,7 @@ use strongroom_custody::quorum::QuorumError;
 use strongroom_custody::{CustodyError, Failure, HolderError, Operation, PolicyError};
 use strongroom_format::Damage;
 use strongroom_vault::VaultError;
+use strongroom_vault::changes::ChangeError;
 use strongroom_vault::fs::FilterError;
 use strongroom_vault::store::{LocationError, StoreError};
 
@@ -138,6 +139,16 @@ impl From<VaultError> for CliError {
         match error {
             VaultError::Store(error) => error.into(),
             VaultError::Custody(error) => error.into(),
+            VaultError::Change(ref change) => match change {
+                ChangeError::Missing(_) | ChangeError::Ambiguous(_) | ChangeError::CannotCancel { .. } => {
+                    from(ErrorKind::Usage, &error).hint("`strongroom key changes` shows all of them")
+                }
+                ChangeError::Running(_) => from(ErrorKind::Conflict, &error)
+                    .hint("wait until they have ended; one that died is forgotten after a day"),
+                _ => from(ErrorKind::Locked, &error),
+            },
+            VaultError::Shredded { .. } => from(ErrorKind::VaultMissing, &error)
+                .hint("nothing in it can be opened by anybody; make a new vault at another location"),
             VaultError::Pinned(_) => from(ErrorKind::Pinned, &error),
             VaultError::Damaged { ref source, .. } => {
                 let kind = match source.damage {

@@ -66,7 +66,7 @@ fn key_pair(seed: &Secret32) -> Ed25519KeyPair {
 }
 
 /// Signs `bytes` with the key of this seed.
-pub(super) fn sign(seed: &Secret32, bytes: &[u8]) -> [u8; SIGNATURE_LEN] {
+pub(crate) fn sign(seed: &Secret32, bytes: &[u8]) -> [u8; SIGNATURE_LEN] {
     let mut out = [0; SIGNATURE_LEN];
     out.copy_from_slice(key_pair(seed).sign(bytes).as_ref());
     out

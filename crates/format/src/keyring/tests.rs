@@ -57,6 +57,8 @@ fn keyring() -> Keyring {
         write_policy: leaf("office"),
         signing: wrapped(&["office", "paper"]),
         datasets: vec![dataset("home", 1)],
+        time_lock: None,
+        change: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! key and finds everything that a snapshot needs and the vault does not have; [`read_data`] opens and
 //! verifies content as well. Nothing is changed; `repair` mends.
 
-mod affected;
+pub(crate) mod affected;
 mod data;
 mod report;
 mod scrub;

@@ -140,8 +140,14 @@ pub(super) fn run(
     monitor.counters.totals_final();
     let doomed: HashSet<ObjectHash> =
         moving.iter().map(|pack| pack.pack.hash).chain(dropped.iter().copied()).collect();
-    let Moved { packs: new_packs, damaged, written_packs, written_bytes } =
-        moving::move_groups(&plan.survey, &moving, &doomed, compaction, monitor)?;
+    let Moved { packs: new_packs, damaged, written_packs, written_bytes } = moving::move_groups(
+        &plan.survey,
+        &moving,
+        &doomed,
+        compaction,
+        plan.options.rewrite_before,
+        monitor,
+    )?;
     let mut outcome = PruneOutcome {
         written: Packs { count: written_packs, bytes: written_bytes },
         damaged: damaged.iter().map(|(hash, error)| (handle.names.pack(hash), error.clone())).collect(),

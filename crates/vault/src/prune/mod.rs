@@ -19,6 +19,7 @@ mod segments;
 mod survey;
 
 pub use execute::{PruneOutcome, Waiting};
+pub(crate) use survey::whole_index;
 
 use crate::{
     error::Result, handle::DatasetHandle, monitor::Monitor, packer::Compression, read_keys::ReadKeys,
@@ -26,7 +27,7 @@ use crate::{
 };
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 use strongroom_format::{ObjectHash, keys::ChunkKind};
@@ -54,6 +55,8 @@ pub struct PruneOptions {
     pub max_repack: Option<u64>,
     /// Count dead chunks in live groups as dead space, too; freeing it needs a [`Compaction`].
     pub compact: bool,
+    /// Rewrite every group that is sealed to an epoch before this one; needs a [`Compaction`].
+    pub rewrite_before: Option<u32>,
     /// Threads for the walk over all snapshots.
     pub threads: usize,
 }
@@ -65,6 +68,7 @@ impl Default for PruneOptions {
             repack_small: None,
             max_repack: None,
             compact: false,
+            rewrite_before: None,
             threads: 2,
         }
     }
@@ -151,7 +155,17 @@ pub struct PrunePlan {
 /// # Errors
 /// [`crate::VaultError::PruneStopped`] where damage hides what is still needed; where the vault cannot be read.
 pub fn plan(handle: &DatasetHandle, options: &PruneOptions, monitor: &Monitor<'_>) -> Result<PrunePlan> {
-    let survey = Survey::take(handle, options.threads, monitor)?;
+    plan_without(handle, options, &BTreeSet::new(), monitor)
+}
+
+/// The same, where nobody can open what is sealed to these epochs any more.
+pub(crate) fn plan_without(
+    handle: &DatasetHandle,
+    options: &PruneOptions,
+    lost: &BTreeSet<u32>,
+    monitor: &Monitor<'_>,
+) -> Result<PrunePlan> {
+    let survey = Survey::take(handle, options, lost, monitor)?;
     let fates = decide(&survey, options);
     let orphans = survey.orphans();
     let summary = summarise(&survey, &fates, &orphans);
@@ -194,6 +208,14 @@ fn decide(survey: &Survey, options: &PruneOptions) -> Vec<(PackUse, Fate)> {
     };
     let mut fates: Vec<(PackUse, Fate)> = survey.packs().map(|pack| (pack.clone(), fate(pack))).collect();
     let mut budget = options.max_repack.unwrap_or(u64::MAX);
+
+    for (pack, fate) in &mut fates {
+        let movable = *fate == Fate::Keep && !survey.is_fresh(&pack.pack.hash);
+        if pack.is_old && movable && pack.live_stored <= budget {
+            budget -= pack.live_stored;
+            *fate = Fate::Repack;
+        }
+    }
 
     // The deadest first, until what is left of dead space is little enough.
     let total: u64 =

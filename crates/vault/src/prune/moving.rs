@@ -3,7 +3,7 @@
 
 use super::{
     Compaction,
-    survey::{PackUse, Survey, is_half_dead},
+    survey::{PackUse, Survey, is_before, is_half_dead},
 };
 use crate::{
     error::{Result, VaultError},
@@ -50,6 +50,7 @@ pub(super) fn move_groups(
     packs: &[&PackUse],
     doomed: &HashSet<ObjectHash>,
     compaction: Option<&Compaction>,
+    rewrite_before: Option<u32>,
     monitor: &Monitor<'_>,
 ) -> Result<Moved> {
     if packs.is_empty() {
@@ -65,7 +66,8 @@ pub(super) fn move_groups(
     let receiver = Mutex::new(receiver);
     let mut moved = std::thread::scope(|scope| {
         let uploaders: Vec<_> = (0..UPLOADS).map(|_| scope.spawn(|| upload(handle, &receiver))).collect();
-        let mut mover = Mover { survey, monitor, compaction, open: Default::default(), uploads: sender };
+        let mut mover =
+            Mover { survey, monitor, compaction, rewrite_before, open: Default::default(), uploads: sender };
         let read = read_all(&mut mover, packs, sink.as_ref());
         let Mover { open, uploads, .. } = mover;
         let sent = open.into_iter().flatten().try_for_each(|pack| uploads.send(pack).map_err(drop));
@@ -125,6 +127,7 @@ struct Mover<'a> {
     survey: &'a Survey,
     monitor: &'a Monitor<'a>,
     compaction: Option<&'a Compaction>,
+    rewrite_before: Option<u32>,
     open: [Option<PackBuilder>; 3],
     uploads: SyncSender<PackBuilder>,
 }
@@ -163,8 +166,11 @@ impl Mover<'_> {
             }
             let start = record.span.offset as usize;
             let stored = &bytes[start..start + record.span.stored_len as usize];
+            let is_old = self.rewrite_before.is_some_and(|limit| {
+                directory.keys.get(usize::from(record.span.key)).is_some_and(|key| is_before(key, limit))
+            });
             match packer.as_deref_mut() {
-                Some(packer) if is_half_dead(u64::from(live), u64::from(record.span.raw_len)) => {
+                Some(packer) if is_old || is_half_dead(u64::from(live), u64::from(record.span.raw_len)) => {
                     self.compact(&name, pack, group, &directory, record, stored.to_vec(), packer, buffer)?;
                 }
                 _ => self.move_group(&directory, record, stored)?,

@@ -1,5 +1,6 @@
 //! What prune sees: the whole dataset at one moment, and what of it is alive.
 
+use super::PruneOptions;
 use crate::{
     error::{Result, VaultError},
     groups::GroupReader,
@@ -10,6 +11,7 @@ use crate::{
     monitor::Monitor,
     pool,
     session::{self, RunningSession},
+    shred::lose_epochs,
     snapshots,
     store::ObjectInfo,
     walk::{Visitor, Walk},
@@ -19,7 +21,7 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{Mutex, PoisonError},
 };
-use strongroom_format::{ChunkId, ObjectHash, control::Condemnation, keys::ChunkKind};
+use strongroom_format::{ChunkId, ObjectHash, control::Condemnation, keys::ChunkKind, pack::KeyRecord};
 
 /// What of a pack is alive.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub(super) struct PackUse {
     pub(super) compactable: u64,
     /// It is not in the vault, or not whole, and nothing needs it.
     pub(super) gone: bool,
+    /// Some of its groups are sealed to an epoch that is to be left behind.
+    pub(super) is_old: bool,
 }
 
 /// The dataset at one moment.
@@ -64,7 +68,7 @@ fn stopped(source: VaultError) -> VaultError {
 }
 
 /// The index, where all of it can be read.
-pub(super) fn whole_index(handle: &DatasetHandle) -> Result<GroupReader> {
+pub(crate) fn whole_index(handle: &DatasetHandle) -> Result<GroupReader> {
     let (reader, damaged) = GroupReader::open(handle, None)?;
     match damaged.into_iter().next() {
         Some(segment) => Err(VaultError::PruneStopped { source: Box::new(segment.error) }),
@@ -82,11 +86,21 @@ pub(super) fn whole_snapshots(handle: &DatasetHandle, objects: &[String]) -> Res
 }
 
 impl Survey {
-    pub(super) fn take(handle: &DatasetHandle, threads: usize, monitor: &Monitor<'_>) -> Result<Self> {
-        Self::take_whole(handle, threads, monitor).map_err(stopped)
+    pub(super) fn take(
+        handle: &DatasetHandle,
+        options: &PruneOptions,
+        lost: &BTreeSet<u32>,
+        monitor: &Monitor<'_>,
+    ) -> Result<Self> {
+        Self::take_whole(handle, options, lost, monitor).map_err(stopped)
     }
 
-    fn take_whole(handle: &DatasetHandle, threads: usize, monitor: &Monitor<'_>) -> Result<Self> {
+    fn take_whole(
+        handle: &DatasetHandle,
+        options: &PruneOptions,
+        lost: &BTreeSet<u32>,
+        monitor: &Monitor<'_>,
+    ) -> Result<Self> {
         // The order matters: a snapshot's packs and segments were there before it, so that both are looked at
         // after the snapshots; a pack is there before its segment, so that what has none afterwards is an
         // orphan, unless a backup that was running before all this is about to write it.
@@ -99,6 +113,9 @@ impl Survey {
         let reader = whole_index(handle)?;
         add_newer_packs(handle, &reader, &mut listed)?;
         let health = Health::new(reader.index(), &listed);
+        if !lost.is_empty() {
+            lose_epochs(&health.index, &health, lost)?;
+        }
         let marks = Marks::new(&health.index);
         let condemned: HashSet<ObjectHash> =
             condemnations.iter().flat_map(|(_, condemnation)| condemnation.packs.iter().copied()).collect();
@@ -110,7 +127,7 @@ impl Survey {
             health: &health,
             marks: &marks,
             visitor: &visitor,
-            threads,
+            threads: options.threads,
             cancel: monitor.cancel,
         }
         .run(&roots)?;
@@ -129,7 +146,7 @@ impl Survey {
         };
         survey.settle_copies(copies)?;
         survey.live = survey.count_live()?;
-        survey.packs = survey.count_packs()?;
+        survey.packs = survey.count_packs(options.rewrite_before)?;
         Ok(survey)
     }
 
@@ -208,7 +225,7 @@ impl Survey {
         self.live.get(run as usize).and_then(|groups| groups.get(group as usize)).copied().unwrap_or(0)
     }
 
-    fn count_packs(&self) -> Result<Vec<PackUse>> {
+    fn count_packs(&self, rewrite_before: Option<u32>) -> Result<Vec<PackUse>> {
         let mut packs = Vec::new();
         for (run_ordinal, run) in self.health.index.runs().iter().enumerate() {
             for (ordinal, pack) in run.packs().iter().enumerate() {
@@ -218,6 +235,10 @@ impl Survey {
                     continue;
                 }
                 let gone = state != PackState::Whole;
+                let is_old = match rewrite_before {
+                    None => false,
+                    Some(limit) => run.keys(ordinal as u32)?.iter().any(|key| is_before(key, limit)),
+                };
                 let (mut live_stored, mut half_dead, mut compactable) = (0, 0, 0);
                 for group in pack.first_group..pack.first_group + pack.groups {
                     let live = u64::from(self.live_in(run_ordinal, group));
@@ -239,6 +260,7 @@ impl Survey {
                     half_dead,
                     compactable,
                     gone,
+                    is_old,
                 });
             }
         }
@@ -294,6 +316,11 @@ impl Survey {
     pub(super) fn segments(&self) -> HashSet<ObjectHash> {
         self.health.index.runs().iter().flat_map(|run| run.segments().to_vec()).collect()
     }
+}
+
+/// Whether a key is that of an epoch before `limit`.
+pub(super) fn is_before(key: &KeyRecord, limit: u32) -> bool {
+    matches!(key, KeyRecord::Session { epoch, .. } if *epoch < limit)
 }
 
 /// Whether so little of a group is alive that compaction rewrites it.

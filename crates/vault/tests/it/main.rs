@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
+mod changes;
 mod check;
 mod check_support;
 mod concurrent;
@@ -17,6 +18,7 @@ mod prune;
 mod prune_model;
 mod repair;
 mod round_trip;
+mod shred;
 mod snapshots;
 mod stolen_host;
 mod store;

@@ -16,6 +16,7 @@ const TIGHT: PruneOptions = PruneOptions {
     max_unused: Limit::Share(0.0),
     repack_small: None,
     max_repack: None,
+    rewrite_before: None,
     compact: false,
     threads: 2,
 };

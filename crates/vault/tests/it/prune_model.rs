@@ -180,6 +180,7 @@ const TIGHT: PruneOptions = PruneOptions {
     max_unused: Limit::Share(0.0),
     repack_small: Some(100_000),
     max_repack: None,
+    rewrite_before: None,
     compact: false,
     threads: 2,
 };

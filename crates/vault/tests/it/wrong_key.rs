@@ -51,6 +51,7 @@ fn place() -> Place {
         read_policy: policy.clone(),
         write_policy: policy,
         dataset: NewDataset::new("default"),
+        time_lock: None,
     };
     let custody = Custody::new(&specs, Secrets::none(), Arc::new(Unobserved));
     let reason = Reason::new(ReasonCode::Admin);

@@ -11,6 +11,7 @@ use clap::Args;
 use std::collections::BTreeMap;
 use strongroom_custody::ReasonCode;
 use strongroom_format::keyring::PolicyTree;
+use strongroom_vault::changes::Authority;
 use strongroom_vault::keyring::PolicyChange;
 
 /// Options of `key add`.
@@ -90,7 +91,7 @@ pub(super) fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
         read_policy: new_policy(&args.read_policy, args.read, &keyring.read_policy)?,
         write_policy: new_policy(&args.write_policy, args.write, &keyring.write_policy)?,
         add: BTreeMap::from([(label.clone(), spec)]),
-        datasets: None,
+        ..PolicyChange::default()
     };
     if ![&change.read_policy, &change.write_policy]
         .into_iter()
@@ -100,9 +101,11 @@ pub(super) fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
         return Err(CliError::new(ErrorKind::Usage, format!("the new policies do not name `{label}`")));
     }
     session.add_holder(&label, &keyholders, &secrets)?;
-    let seed = rewrap::change(context, &mut session, change)?;
+    let seed = rewrap::change_or_propose(context, &mut session, change, false)?;
     made.settle(context, &session.vault);
-    rewrap::rewrap(context, &mut session, Some(seed), false)?;
+    if let Some(seed) = seed {
+        rewrap::rewrap(context, &mut session, Some(seed), None)?;
+    }
     for (label, path) in &made.files {
         let path = crate::escape::path(path.as_os_str().as_encoded_bytes());
         context.messages.note(&format!("the key of `{label}` is in {path}: move it to a safe place"));
@@ -140,7 +143,18 @@ fn is_weaker(policy: &PolicyTree, label: &str) -> bool {
 /// # Errors
 /// Where there is none of that name, what is left makes no sense, or custody refuses.
 pub(super) fn remove(args: &RemoveArgs, context: &Context) -> Result<(), CliError> {
-    take_away(args, context)?;
+    let mut session = Session::open(context, ReasonCode::Admin)?;
+    let change = without_holder(args, context, &session)?;
+    let Some(seed) = rewrap::change_or_propose(context, &mut session, change, !args.keep_old)? else {
+        context.messages.note(&format!(
+            "`strongroom key suspend {name}` lets its provider refuse at once, and `strongroom key revoke {name}` seals \
+             new backups without it",
+            name = args.name
+        ));
+        return Ok(());
+    };
+    let forget = (!args.keep_old).then_some(Authority::Harmless);
+    rewrap::rewrap(context, &mut session, Some(seed), forget)?;
     context.messages.note(&format!(
         "who held `{}` may have kept keys that it opened before: `strongroom key rotate` seals new backups to a new one",
         args.name
@@ -148,9 +162,12 @@ pub(super) fn remove(args: &RemoveArgs, context: &Context) -> Result<(), CliErro
     Ok(())
 }
 
-/// Takes a keyholder out of the policies and wraps the keys without it.
-pub(super) fn take_away(args: &RemoveArgs, context: &Context) -> Result<(), CliError> {
-    let mut session = Session::open(context, ReasonCode::Admin)?;
+/// The policies without a keyholder.
+pub(super) fn without_holder(
+    args: &RemoveArgs,
+    context: &Context,
+    session: &Session,
+) -> Result<PolicyChange, CliError> {
     let keyring = session.vault.keyring();
     if !keyring.keyholders.contains_key(&args.name) {
         let known: Vec<&str> = keyring.keyholders.keys().map(String::as_str).collect();
@@ -185,8 +202,7 @@ pub(super) fn take_away(args: &RemoveArgs, context: &Context) -> Result<(), CliE
     {
         return Err(CliError::new(ErrorKind::Usage, format!("the new policies still name `{}`", args.name)));
     }
-    let seed = rewrap::change(context, &mut session, change)?;
-    rewrap::rewrap(context, &mut session, Some(seed), !args.keep_old)
+    Ok(change)
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! `strongroom key`: who holds the keys of a vault, and the life of those keys.
 
 mod change;
+mod changes;
 mod drill;
 mod explain;
 mod policy;
+mod rekey;
 mod revoke;
 mod rewrap;
+mod shred;
 mod status;
 mod switch;
+
+pub(crate) use changes::warn_of_waiting;
 
 use crate::commands::Context;
 use crate::error::CliError;
@@ -38,10 +43,20 @@ pub struct KeyArgs {
 pub enum KeyAction {
     /// Add a keyholder, and wrap the keys to it
     Add(change::AddArgs),
+    /// Carry out a change whose time has come
+    Apply(changes::ApplyArgs),
+    /// Stop a change that waits; any keyholder of the policies can
+    Cancel(changes::CancelArgs),
+    /// Verify and show the certificate of a change that was carried out
+    Certificate(changes::CertificateArgs),
+    /// List the dangerous changes that wait, and those that are over
+    Changes,
     /// Draw the policies of a dataset, with what each keyholder can do now
     Explain,
     /// Print the least rights that the roles of this vault need at a provider
     Policy(policy::PolicyArgs),
+    /// Open a new epoch, and tell what older read keys still open; rewrite it where asked
+    Rekey(rekey::RekeyArgs),
     /// Take a keyholder out of the policies, and wrap the keys without it
     Remove(change::RemoveArgs),
     /// Let the provider enable a key that was suspended
@@ -52,12 +67,16 @@ pub enum KeyAction {
     Rewrap(rewrap::RewrapArgs),
     /// Open the next epoch now: later backups seal to a new read key
     Rotate,
+    /// Destroy every wrap of epochs, a dataset or the vault: nobody can read what they sealed
+    Shred(shred::ShredArgs),
     /// Show the keyholders, what each can do now, and what is in danger
     Status(status::StatusArgs),
     /// Let the provider disable a key: nothing opens by it until it is resumed
     Suspend(switch::SwitchArgs),
     /// Challenge the keyholders: each must open what it wrapped
     Test(drill::TestArgs),
+    /// Change how long dangerous changes wait
+    TimeLock(changes::TimeLockArgs),
     /// Take the vault as it stands for the right one, after a change that you know of
     Trust(TrustArgs),
 }
@@ -77,6 +96,13 @@ pub struct TrustArgs {
 pub fn run(args: &KeyArgs, context: &Context) -> Result<(), CliError> {
     match &args.action {
         KeyAction::Add(args) => change::add(args, context),
+        KeyAction::Apply(args) => changes::apply(args, context),
+        KeyAction::Cancel(args) => changes::cancel(args, context),
+        KeyAction::Certificate(args) => changes::certificate(args, context),
+        KeyAction::Changes => changes::list(context),
+        KeyAction::Rekey(args) => rekey::run(args, context),
+        KeyAction::Shred(args) => shred::run(args, context),
+        KeyAction::TimeLock(args) => changes::time_lock(args, context),
         KeyAction::Explain => explain::run(context),
         KeyAction::Policy(args) => policy::run(args, context),
         KeyAction::Remove(args) => change::remove(args, context),

@@ -1,18 +1,30 @@
 //! `strongroom key revoke`: a keyholder that nobody trusts any more opens nothing that is stored from now on.
 
 use super::change::{self, RemoveArgs};
+use super::{changes, rewrap};
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
 use strongroom_custody::ReasonCode;
+use strongroom_format::change::What;
+use strongroom_vault::changes::Authority;
+use strongroom_vault::keyring::PolicyChange;
 
 /// Takes the keyholder out of the policies, wraps all keys without it, and opens a new epoch in every dataset.
 ///
 /// # Errors
 /// As [`change::remove`]; [`ErrorKind::Problems`] where it is out of the policies and a dataset has no new epoch yet.
 pub(super) fn run(args: &RemoveArgs, context: &Context) -> Result<(), CliError> {
-    change::take_away(args, context)?;
-    let session = Session::open(context, ReasonCode::Admin)?;
+    let mut session = Session::open(context, ReasonCode::Admin)?;
+    let wanted = change::without_holder(args, context, &session)?;
+    let seed =
+        rewrap::change(context, &mut session, PolicyChange { authority: Authority::Revocation, ..wanted })?;
+    let forget = (!args.keep_old).then_some(Authority::Harmless);
+    let done = rewrap::rewrap(context, &mut session, Some(seed), forget)?;
+    if !done.locked.is_empty() {
+        changes::propose(context, &session, What::Forget { holder: Some(args.name.clone()) })?;
+    }
+    let session = Session::open_quietly(context, ReasonCode::Admin)?;
     let mut failed = Vec::new();
     let mut first = None;
     for dataset in &session.vault.keyring().datasets {

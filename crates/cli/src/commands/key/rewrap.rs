@@ -1,5 +1,6 @@
 //! `strongroom key rewrap`: everything wrapped under the policies in force, without touching a pack.
 
+use super::changes;
 use crate::commands::Context;
 use crate::error::CliError;
 use crate::pins;
@@ -8,7 +9,10 @@ use crate::session::Session;
 use clap::Args;
 use strongroom_custody::ReasonCode;
 use strongroom_format::Secret32;
+use strongroom_format::change::What;
+use strongroom_vault::changes::Authority;
 use strongroom_vault::keyring::PolicyChange;
+use strongroom_vault::rewrap::Rewrapped;
 
 /// Options of `key rewrap`.
 #[derive(Args, Clone, Debug)]
@@ -48,10 +52,42 @@ pub(super) fn run(args: &RewrapArgs, context: &Context) -> Result<(), CliError> 
         ..PolicyChange::default()
     };
     let seed = match policy.read_policy.is_some() || policy.write_policy.is_some() {
-        true => Some(change(context, &mut session, policy)?),
+        true => match change_or_propose(context, &mut session, policy, args.delete_old)? {
+            Some(seed) => Some(seed),
+            None => return Ok(()),
+        },
         false => None,
     };
-    rewrap(context, &mut session, seed, args.delete_old)
+    let done = rewrap(context, &mut session, seed, args.delete_old.then_some(Authority::Harmless))?;
+    if !done.locked.is_empty() {
+        changes::propose(context, &session, What::Forget { holder: None })?;
+    }
+    Ok(())
+}
+
+/// Makes a change of policy the one in force and returns the seed of the signing key; where it must wait, proposes it
+/// and returns nothing.
+pub(super) fn change_or_propose(
+    context: &Context,
+    session: &mut Session,
+    wanted: PolicyChange,
+    delete_old: bool,
+) -> Result<Option<Secret32>, CliError> {
+    match change(context, session, wanted.clone()) {
+        Ok(seed) => Ok(Some(seed)),
+        Err(error) if changes::must_wait(context, &error) => {
+            changes::propose(context, session, changes::policies(&wanted, delete_old))?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells each epoch that is wrapped again.
+pub(super) fn told(context: &Context) -> impl Fn(&str, u32) + Send + Sync {
+    |dataset: &str, epoch: u32| {
+        context.messages.detail(&format!("wrapped the read key of dataset {dataset}, epoch {epoch}"));
+    }
 }
 
 /// Makes a change of policy the one in force; returns the seed of the signing key.
@@ -72,13 +108,11 @@ pub(super) fn rewrap(
     context: &Context,
     session: &mut Session,
     seed: Option<Secret32>,
-    forget: bool,
-) -> Result<(), CliError> {
+    forget: Option<Authority>,
+) -> Result<Rewrapped, CliError> {
     let (custody, reason, runtime) =
         (session.custody.clone(), session.reason.clone(), session.runtime().clone());
-    let told = |dataset: &str, epoch: u32| {
-        context.messages.detail(&format!("wrapped the read key of dataset {dataset}, epoch {epoch}"));
-    };
+    let told = told(context);
     let done = runtime.block_on(session.vault.rewrap(&custody, &reason, seed, forget, &told))?;
     pins::remember(context, session.vault.store().as_ref(), &session.vault.pin());
     let keyring = session.vault.keyring();
@@ -89,7 +123,8 @@ pub(super) fn rewrap(
             "epochs": done.epochs,
             "keys": done.others,
             "removed": done.removed,
-            "deleted": done.deleted,
+            "deleted": done.deleted.len(),
+            "locked": done.locked,
             "kept": done.kept,
             "read_policy": keyring.read_policy.to_string(),
             "write_policy": keyring.write_policy.to_string(),
@@ -112,5 +147,11 @@ pub(super) fn rewrap(
             done.kept.first().map_or("", String::as_str)
         ));
     }
-    Ok(())
+    if !done.locked.is_empty() {
+        context.messages.note(&format!(
+            "{} documents from before stay for now: keyholders can open them who can open nothing else",
+            done.locked.len()
+        ));
+    }
+    Ok(done)
 }

@@ -3,6 +3,9 @@
 mod approve;
 mod list;
 mod request;
+
+pub(crate) use request::write_new;
+
 mod status;
 
 use crate::commands::Context;

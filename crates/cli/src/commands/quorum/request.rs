@@ -170,7 +170,7 @@ fn wanted(session: &Session, prefixes: &[String]) -> Result<(Vec<String>, u32), 
 }
 
 /// Writes a file that must not exist.
-pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -98,6 +98,8 @@ fn keyring() -> Keyring {
             pack_size: 33_554_432,
             write_key: wrapped(&write_key()),
         }],
+        time_lock: None,
+        change: None,
     }
 }
 
