@@ -5,7 +5,7 @@ import json
 import pathlib
 import sys
 
-from vaultreader import crypto, keys, packs, tree, wire
+from vaultreader import changes, crypto, keys, packs, tree, wire
 from vaultreader.damage import Damage
 from vaultreader.vault import parse_name
 
@@ -160,6 +160,11 @@ def name(i):
 
 
 CHECKS = {
+    "cancellation": lambda i: {
+        "document": changes.cancellation(i.raw("bytes"), i.raw("change"), keys.unbase64(i["signing_key"]))
+    },
+    "certificate": lambda i: {"document": changes.certificate(i.raw("bytes"), i.raw("vault"))},
+    "change": lambda i: {"document": changes.change(i.raw("bytes"), keys.unbase64(i["signing_key"]))},
     "chunk id": lambda i: {
         "id": crypto.WriteKeys(i.raw("write_key")).chunk_id(i["chunk_kind"], i.raw("content")).hex()
     },

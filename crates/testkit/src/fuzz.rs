@@ -8,11 +8,12 @@ use strongroom_custody::{
     quorum::{Approval, Request},
 };
 use strongroom_format::{
-    DatasetId, Secret32, SystemEntropy, VaultId,
+    DatasetId, ObjectHash, Secret32, SystemEntropy, VaultId,
+    change::{Cancellation, Certificate, Change},
     epoch::Epoch,
     group::{Encoding, GroupChunk, GroupOpener, Owner, group_key},
     ids::ChunkId,
-    keyring::{Keyring, VaultDocument, WrappedKey},
+    keyring::{Keyring, SigningPublicKey, VaultDocument, WrappedKey},
     keys::{ChunkKind, WriteKeys},
     names,
     pack::{self, KeyRecord, PackBuilder, PackDirectory},
@@ -27,6 +28,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("change", change),
     ("epoch", epoch),
     ("filter", filter),
     ("group", group),
@@ -57,6 +59,19 @@ pub fn epoch(bytes: &[u8]) {
     if let Ok(epoch) = Epoch::decode(bytes, &owner()) {
         let _ = epoch.verify(bytes, &keys(), 1, 0);
     }
+}
+
+/// A change, a cancellation of it, and a certificate; the key is that of no vault, so that frames are what is tried, and
+/// the documents of seeds by their tests.
+pub fn change(bytes: &[u8]) {
+    let key = SigningPublicKey([3; 32]);
+    let _ = Change::decode(bytes, &key);
+    let _ = Certificate::decode(bytes, &owner().vault);
+    if let Ok(change) = serde_json::from_slice::<Change>(bytes) {
+        let _ = change.sign_and_encode(&Secret32::new([1; 32]));
+        let _ = Cancellation::decode(bytes, &ObjectHash([0; 32]), &change);
+    }
+    let _ = serde_json::from_slice::<Certificate>(bytes);
 }
 
 /// A vault's document and its keyring.

@@ -170,7 +170,11 @@ def keyring(data, vault):
 
 
 def keyring_shape(found):
-    only_fields(found, KEYRING_FIELDS, ["previous"])
+    only_fields(found, KEYRING_FIELDS, ["previous", "time_lock", "change"])
+    if found.get("time_lock") is not None:
+        number(found["time_lock"], U32)
+    if found.get("change") is not None:
+        unhex(found["change"], 32)
     number(found["version"], U32)
     if found.get("previous") is not None:
         unhex(found["previous"], 32)
@@ -211,6 +215,7 @@ def check_keyring(found, vault):
     if bytes.fromhex(found["vault"]) != vault:
         raise Damage("foreign")
     field(is_time(found["created"]), "created")
+    limit((found.get("time_lock") or 0) <= limits.TIME_LOCK, "time lock")
     holders = found["keyholders"]
     limit(len(holders) <= limits.KEYHOLDERS, "keyholders")
     for label, holder in holders.items():

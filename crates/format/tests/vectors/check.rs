@@ -5,11 +5,12 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use strongroom_format::{
     ChunkId, Damage, DatasetId, FormatError, ObjectHash, VaultId,
+    change::{Cancellation, Certificate, Change},
     context::{Context, Purpose},
     control::{Condemnation, SessionMarker},
     epoch::Epoch,
     group::{Encoding, GroupOpener, GroupSpan, Owner, group_key},
-    keyring::{Keyring, VaultDocument},
+    keyring::{Keyring, SigningPublicKey, VaultDocument},
     keys::{ChunkKind, EpochPrivateKey, SealedFor, WriteKeys},
     names::{self, DatasetNames},
     pack::{self, KeyRecord, PackDirectory},
@@ -22,6 +23,9 @@ use strongroom_format::{
 
 /// The kinds of vectors.
 pub(crate) const KINDS: &[&str] = &[
+    "cancellation",
+    "certificate",
+    "change",
     "chunk id",
     "commitment",
     "condemnation",
@@ -47,6 +51,10 @@ pub(crate) const KINDS: &[&str] = &[
     "varint",
     "vault document",
 ];
+
+fn signing_key(input: &Value) -> SigningPublicKey {
+    serde_json::from_value(input["signing_key"].clone()).expect("a signing key")
+}
 
 fn damage_word(error: FormatError) -> String {
     let word = match error.damage {
@@ -74,55 +82,66 @@ fn field_error() -> FormatError {
 /// What comes out of the inputs, or the damage found.
 pub(crate) fn check(kind: &str, input: &Value) -> Result<Value, String> {
     let i = Input(input);
-    let result = match kind {
-        "chunk id" => Ok(json!({ "id": chunk_id(&i).to_hex() })),
-        "commitment" => Ok(json!({ "commitment": hex(&i.secret("secret").commitment()) })),
-        "condemnation" => Condemnation::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
-            .map(|document| json!({ "document": document })),
-        "context" => Ok(json!({ "canonical": hex(&context(&i).canonical()) })),
-        "cut" => Ok(cut(&i)),
-        "derive" => {
-            let key = seal::derive(&i.secret("secret"), &i.bytes("salt"), i.text("info"));
-            Ok(json!({ "key": hex(key.expose()) }))
-        }
-        "epoch" => epoch(&i),
-        "group" => group(&i),
-        "hpke" => hpke(&i),
-        "index segment" => segment::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i)).map(|packs| {
-            let shown = packs.iter().map(
+    let result =
+        match kind {
+            "chunk id" => Ok(json!({ "id": chunk_id(&i).to_hex() })),
+            "commitment" => Ok(json!({ "commitment": hex(&i.secret("secret").commitment()) })),
+            "condemnation" => Condemnation::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
+                .map(|document| json!({ "document": document })),
+            "context" => Ok(json!({ "canonical": hex(&context(&i).canonical()) })),
+            "cut" => Ok(cut(&i)),
+            "derive" => {
+                let key = seal::derive(&i.secret("secret"), &i.bytes("salt"), i.text("info"));
+                Ok(json!({ "key": hex(key.expose()) }))
+            }
+            "epoch" => epoch(&i),
+            "group" => group(&i),
+            "hpke" => hpke(&i),
+            "index segment" => segment::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i)).map(|packs| {
+                let shown = packs.iter().map(
                 |pack| json!({ "hash": pack.hash, "len": pack.len, "directory": directory(&pack.directory) }),
             );
-            json!({ "packs": shown.collect::<Vec<_>>() })
-        }),
-        "keyholder blob" => keyholder_blob(&i),
-        "keyring" => Keyring::decode(&i.bytes("bytes"), &VaultId(i.array("vault")))
-            .map(|keyring| json!({ "document": keyring })),
-        "meta page" => tree::decode_meta_page(&i.bytes("bytes"))
-            .map(|entries| json!({ "entries": entries.iter().map(entry).collect::<Vec<_>>() })),
-        "name" => name(&i),
-        "pack" => {
-            let bytes = i.bytes("bytes");
-            pack::open_pack_directory(&write_keys(&i), &owner(&i), &bytes)
-                .map(|found| json!({ "hash": ObjectHash::of(&bytes), "directory": directory(&found) }))
-        }
-        "pack directory" => {
-            PackDirectory::decode(&i.bytes("bytes")).map(|found| json!({ "directory": directory(&found) }))
-        }
-        "padded" => Ok(json!({ "padded": seal::padded_len(i.number("len")) })),
-        "path" => {
-            unescape_path(i.text("text")).map(|bytes| json!({ "bytes": hex(&bytes) })).ok_or(field_error())
-        }
-        "refs node" => RefsNode::decode(&i.bytes("bytes")).map(|node| refs_node(&node)),
-        "shares" => Ok(json!({ "secret": hex(&combine(&input["shares"])) })),
-        "session marker" => SessionMarker::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
-            .map(|document| json!({ "document": document })),
-        "snapshot" => Snapshot::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
-            .map(|(epoch, document)| json!({ "epoch": epoch, "document": document })),
-        "varint" => varint(&i),
-        "vault document" => VaultDocument::decode(&i.bytes("bytes"))
-            .map(|found| json!({ "vault": found.vault(), "signing_key": hex(&found.signing_key.0) })),
-        other => panic!("vectors of kind {other:?} are not known"),
-    };
+                json!({ "packs": shown.collect::<Vec<_>>() })
+            }),
+            "keyholder blob" => keyholder_blob(&i),
+            "change" => Change::decode(&i.bytes("bytes"), &signing_key(input))
+                .map(|change| json!({ "document": change })),
+            "cancellation" => {
+                let change = i.bytes("change");
+                let id = ObjectHash::of(&change);
+                Change::decode(&change, &signing_key(input))
+                    .and_then(|change| Cancellation::decode(&i.bytes("bytes"), &id, &change))
+                    .map(|cancellation| json!({ "document": cancellation }))
+            }
+            "certificate" => Certificate::decode(&i.bytes("bytes"), &VaultId(i.array("vault")))
+                .map(|certificate| json!({ "document": certificate })),
+            "keyring" => Keyring::decode(&i.bytes("bytes"), &VaultId(i.array("vault")))
+                .map(|keyring| json!({ "document": keyring })),
+            "meta page" => tree::decode_meta_page(&i.bytes("bytes"))
+                .map(|entries| json!({ "entries": entries.iter().map(entry).collect::<Vec<_>>() })),
+            "name" => name(&i),
+            "pack" => {
+                let bytes = i.bytes("bytes");
+                pack::open_pack_directory(&write_keys(&i), &owner(&i), &bytes)
+                    .map(|found| json!({ "hash": ObjectHash::of(&bytes), "directory": directory(&found) }))
+            }
+            "pack directory" => PackDirectory::decode(&i.bytes("bytes"))
+                .map(|found| json!({ "directory": directory(&found) })),
+            "padded" => Ok(json!({ "padded": seal::padded_len(i.number("len")) })),
+            "path" => unescape_path(i.text("text"))
+                .map(|bytes| json!({ "bytes": hex(&bytes) }))
+                .ok_or(field_error()),
+            "refs node" => RefsNode::decode(&i.bytes("bytes")).map(|node| refs_node(&node)),
+            "shares" => Ok(json!({ "secret": hex(&combine(&input["shares"])) })),
+            "session marker" => SessionMarker::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
+                .map(|document| json!({ "document": document })),
+            "snapshot" => Snapshot::open(&i.bytes("bytes"), &owner(&i), &write_keys(&i))
+                .map(|(epoch, document)| json!({ "epoch": epoch, "document": document })),
+            "varint" => varint(&i),
+            "vault document" => VaultDocument::decode(&i.bytes("bytes"))
+                .map(|found| json!({ "vault": found.vault(), "signing_key": hex(&found.signing_key.0) })),
+            other => panic!("vectors of kind {other:?} are not known"),
+        };
     result.map_err(damage_word)
 }
 

@@ -170,6 +170,12 @@ fn keyrings() -> Vec<Vector> {
     let edit_several = |name: &str, damage: &str, from: &str, to: &str| {
         fault(name, damage, &signed(&signing_seed(), &edited(&several_json, from, to)))
     };
+    let locked = Keyring { time_lock: Some(72), change: Some(ObjectHash::of(b"change")), ..first.clone() };
+    let locked_json = to_json(&locked);
+    let edit_locked = |name: &str, damage: &str, from: &str, to: &str| {
+        fault(name, damage, &signed(&signing_seed(), &edited(&locked_json, from, to)))
+    };
+    let locked = locked.sign_and_encode(&signing_seed()).expect("a good keyring");
     let one_of = r#"{"threshold":1,"of":["safe"]}"#;
     let paper = hex(&secret("paper").commitment());
     vec![
@@ -196,6 +202,8 @@ fn keyrings() -> Vec<Vector> {
             r#"{"holder":"office","blob""#,
             &format!(r#"{{"holder":"office","commitment":"{paper}","blob""#),
         ),
+        good("a time lock and a change", "keyring", input(&locked)),
+        edit_locked("a time lock of more than a year", "limit", "\"time_lock\":72", "\"time_lock\":8785"),
         good("first version", "keyring", input(&bytes)),
         good("second version", "keyring", input(&second)),
         good("with white space", "keyring", input(&spaced)),
@@ -242,6 +250,92 @@ fn keyrings() -> Vec<Vector> {
         edit("an unknown keyholder", "field", any, r#""write_policy":"nobody","signing""#),
         edit("a wrap too few", "field", r#"{"holder":"office","#, r#"{"holder":"nobody","#),
         edit("a policy of depth 9", "limit", any, &format!(r#""write_policy":{deep},"signing""#)),
+    ]
+}
+
+/// A change, its cancellation and its certificate.
+fn changes() -> Vec<Vector> {
+    use strongroom_format::change::{Cancellation, Canceller, Certificate, Change, Shred, What};
+    let canceller = |holder: &str| Canceller {
+        public_key: SigningPublicKey::of_seed(&secret(holder)),
+        seed: WrappedKey {
+            policy: label(holder),
+            commitment: secret(holder).commitment(),
+            wraps: vec![Wrap {
+                holder: holder.into(),
+                commitment: None,
+                blob: Repeatable::bytes(holder, 40),
+            }],
+        },
+    };
+    let what = What::Shred(Shred::Epochs { name: "home".into(), id: dataset(), epochs: [2, 3].into() });
+    let signing_key = SigningPublicKey::of_seed(&signing_seed());
+    let change = Change {
+        vault: vault(),
+        created: "2026-03-01T12:00:00Z".into(),
+        not_before: "2026-03-04T12:00:00Z".into(),
+        keyring: 1,
+        requester: "operator@host-a".into(),
+        reason: "the lease of the building ends".into(),
+        what: what.clone(),
+        cancel: BTreeMap::from([("office".to_owned(), canceller("office"))]),
+        cannot_cancel: ["paper".to_owned()].into(),
+    };
+    let bytes = change.sign_and_encode(&signing_seed()).expect("a good change");
+    let id = ObjectHash::of(&bytes);
+    let input = |bytes: &[u8]| json!({ "bytes": hex(bytes), "signing_key": signing_key });
+    let thief = Secret32::new([1; 32]);
+    let cancellation = Cancellation {
+        change: id,
+        holder: "office".into(),
+        time: "2026-03-02T00:00:00Z".into(),
+        reason: String::new(),
+    };
+    let no = |key: &Secret32, cancellation: &Cancellation| {
+        let no = cancellation.sign_and_encode(key).expect("a good cancellation");
+        json!({ "bytes": hex(&no), "change": hex(&bytes), "signing_key": signing_key })
+    };
+    let paper = Cancellation { holder: "paper".into(), ..cancellation.clone() };
+    let other = Cancellation { change: ObjectHash::of(b"other"), ..cancellation.clone() };
+    let certificate = Certificate {
+        vault: vault(),
+        signing_key,
+        change: id,
+        what,
+        proposed: "2026-03-01T12:00:00Z".into(),
+        done: "2026-03-05T12:00:00Z".into(),
+        destroyed: BTreeMap::from([("keyring/00000001".to_owned(), ObjectHash::of(b"gone"))]),
+        kept: ["keyring/00000002".to_owned()].into(),
+        snapshots: Default::default(),
+    };
+    let done = certificate.sign_and_encode(&signing_seed()).expect("a good certificate");
+    let certified = |bytes: &[u8], vault: &str| json!({ "bytes": hex(bytes), "vault": vault });
+    let whole = change.clone();
+    let whole = Change { what: What::Shred(Shred::Vault), ..whole }.sign_and_encode(&signing_seed());
+    vec![
+        good("a shred of two epochs", "change", input(&bytes)),
+        good("a shred of the vault", "change", input(&whole.expect("a good change"))),
+        bad("a changed byte", "change", "signature", input(&flipped(&bytes, bytes.len() / 2))),
+        bad(
+            "signed by another key",
+            "change",
+            "signature",
+            input(&change.sign_and_encode(&thief).expect("a change")),
+        ),
+        bad("a byte too many", "change", "trailing", input(&appended(&bytes, &[0]))),
+        bad("another magic", "change", "magic", input(&changed(&bytes, 3, b'R'))),
+        good("a cancellation", "cancellation", no(&secret("office"), &cancellation)),
+        bad("a cancellation by another key", "cancellation", "signature", no(&thief, &cancellation)),
+        bad("a cancellation in another's name", "cancellation", "foreign", no(&secret("office"), &paper)),
+        bad("a cancellation of another change", "cancellation", "foreign", no(&secret("office"), &other)),
+        good("a certificate", "certificate", certified(&done, &vault().to_hex())),
+        bad("another vault's certificate", "certificate", "foreign", certified(&done, &hex(&[1; 16]))),
+        bad(
+            "a changed certificate",
+            "certificate",
+            "signature",
+            certified(&flipped(&done, done.len() - 1), &vault().to_hex()),
+        ),
     ]
 }
 
