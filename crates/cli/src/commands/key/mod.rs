@@ -4,6 +4,7 @@ mod change;
 mod drill;
 mod explain;
 mod policy;
+mod policy_aws_kms;
 mod revoke;
 mod rewrap;
 mod status;
