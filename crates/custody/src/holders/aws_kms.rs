@@ -15,6 +15,7 @@ mod arn;
 mod classify;
 mod connections;
 mod describe;
+pub mod import;
 mod in_clear;
 mod key_state;
 mod rsa;
