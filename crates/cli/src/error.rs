@@ -125,6 +125,12 @@ kinds! {
     /// A change waits for its time lock, was cancelled, or is over.
     Locked = "SR-0406", exit 5, "A dangerous change waits, was cancelled, or is over",
         "`strongroom key changes` shows all of them";
+    /// Shares of a ceremony do not give its key material back.
+    Ceremony = "SR-0411", exit 5, "The shares do not give the key material back",
+        "the words on each card and in what `ceremony generate` printed tell which share belongs to which ceremony";
+    /// Key material cannot be wrapped for a provider, or the provider does not take it.
+    Import = "SR-0412", exit 5, "Key material cannot be imported",
+        "fetch the provider's wrapping key again: `strongroom ceremony fetch`";
     /// Bytes of the vault are not what they were when written.
     Damaged = "SR-0501", exit 4, "Bytes in the vault are damaged or forged",
         "change nothing; `strongroom check --scrub` names every damaged object";

@@ -24,8 +24,9 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 26] = [
+const WORKING: [&str; 27] = [
     "backup",
+    "ceremony",
     "check",
     "completions",
     "config",

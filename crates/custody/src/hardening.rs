@@ -2,4 +2,6 @@
 //!
 //! Nothing here talks to a provider.
 
+#[cfg(feature = "aws-kms")]
+pub mod aws_kms;
 pub mod transit;

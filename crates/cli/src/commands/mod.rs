@@ -12,6 +12,7 @@ use std::sync::Arc;
 use strongroom_vault::progress::Cancel;
 
 pub mod backup;
+pub mod ceremony;
 pub mod check;
 pub mod completions;
 pub mod config;
@@ -56,6 +57,8 @@ pub struct Context {
 pub enum Command {
     /// Back up files and directories into a new snapshot
     Backup(backup::BackupArgs),
+    /// Bring key material of your own into a provider
+    Ceremony(ceremony::CeremonyArgs),
     /// Check that everything stored is there and unchanged
     Check(check::CheckArgs),
     /// Print completions for a shell
@@ -114,6 +117,7 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::Backup(args) => backup::run(&args, context),
+            Self::Ceremony(args) => ceremony::run(&args, context),
             Self::Check(args) => check::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             Self::Config(args) => config::run(&args, context),

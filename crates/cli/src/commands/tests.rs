@@ -34,7 +34,7 @@ macro_rules! well_formed {
 }
 
 well_formed! {
-    "backup": backup::BackupArgs, "check": check::CheckArgs, "completions": completions::CompletionsArgs,
+    "backup": backup::BackupArgs, "ceremony": ceremony::CeremonyArgs, "check": check::CheckArgs, "completions": completions::CompletionsArgs,
     "config": config::ConfigArgs, "copy": copy::CopyArgs, "dataset": dataset::DatasetArgs,
     "demo": demo::DemoArgs, "diff": diff::DiffArgs, "dump": dump::DumpArgs, "find": find::FindArgs,
     "forget": forget::ForgetArgs, "init": init::InitArgs, "key": key::KeyArgs, "ls": ls::LsArgs, "man": man::ManArgs,

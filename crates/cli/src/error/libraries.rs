@@ -2,6 +2,7 @@
 
 use super::{CliError, ErrorKind};
 use std::error::Error;
+use strongroom_custody::ceremony::{CeremonyError, ShareError};
 use strongroom_custody::quorum::QuorumError;
 use strongroom_custody::{CustodyError, Failure, HolderError, Operation, PolicyError};
 use strongroom_format::Damage;
@@ -95,6 +96,34 @@ fn quorum(error: &QuorumError) -> CliError {
         }
         _ => from(ErrorKind::QuorumUnmet, error)
             .hint("`strongroom quorum status` tells who has not approved yet"),
+    }
+}
+
+impl From<ShareError> for CliError {
+    fn from(error: ShareError) -> Self {
+        match &error {
+            ShareError::Threshold { .. } | ShareError::Material { .. } => from(ErrorKind::Usage, &error),
+            ShareError::TooFew { .. } => from(ErrorKind::QuorumUnmet, &error)
+                .hint("give more shares with --share FILE, or type them from cards with --typed N"),
+            _ => from(ErrorKind::Ceremony, &error),
+        }
+    }
+}
+
+impl From<CeremonyError> for CliError {
+    fn from(error: CeremonyError) -> Self {
+        match &error {
+            CeremonyError::WrappingKeyTooSmall { .. } => from(ErrorKind::Import, &error).hint(
+                "ask the provider for an RSA wrapping key of 4096 bits: `strongroom ceremony fetch` does",
+            ),
+            CeremonyError::NoWrappingKey => from(ErrorKind::Import, &error),
+            CeremonyError::Record { .. } => from(ErrorKind::Damaged, &error)
+                .hint("use another copy of the record, and find out who changed this one"),
+            CeremonyError::Unproven => from(ErrorKind::Damaged, &error)
+                .hint("do not use this key: find out who imported what into it"),
+            CeremonyError::Library(_) => from(ErrorKind::Bug, &error),
+            _ => from(ErrorKind::Ceremony, &error),
+        }
     }
 }
 

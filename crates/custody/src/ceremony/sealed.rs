@@ -1,8 +1,16 @@
 //! A share, sealed so that only its custodian can open it.
 
-use super::{shares::Share, transcript::transcript};
+use super::{
+    shares::Share,
+    transcript::{read_transcript, transcript},
+};
 use crate::{holder::HolderError, holders::age, secrets::Prompts};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
+
+/// Longest sealed share that is read, in bytes.
+const SEALED_MAX: usize = 256 << 10;
+/// Longest text inside.
+const TEXT_MAX: usize = 64 << 10;
 
 /// The text of `share` as an age file with ASCII armor, which any one of `recipients` opens, with `age --decrypt` for
 /// example. Blocks where a plugin asks; `prompts` is how it does.
@@ -15,6 +23,24 @@ pub fn seal_share_to_age<S: AsRef<str>>(
     prompts: &Arc<dyn Prompts>,
 ) -> Result<String, HolderError> {
     age::encrypt_armored(recipients, prompts, transcript(share).as_bytes())
+}
+
+/// Opens what [`seal_share_to_age`] made, with one of the identities in these files. Blocks where a person is asked.
+///
+/// # Errors
+/// [`HolderError::Tampered`] where the file was changed, [`HolderError::NoSecret`] where no identity opens it,
+/// [`HolderError::Malformed`] where there is no share in it; others where a plugin fails.
+pub fn open_sealed_share(
+    sealed: &[u8],
+    identities: &[PathBuf],
+    prompts: &Arc<dyn Prompts>,
+) -> Result<Share, HolderError> {
+    if sealed.len() > SEALED_MAX {
+        return Err(HolderError::Malformed("the sealed share is too large".into()));
+    }
+    let plain = age::open_armored(sealed, identities, prompts, TEXT_MAX)?;
+    let text = std::str::from_utf8(&plain).map_err(|_| HolderError::Malformed("it holds no text".into()))?;
+    read_transcript(text).map_err(|error| HolderError::Malformed(format!("it holds no share: {error}")))
 }
 
 #[cfg(test)]

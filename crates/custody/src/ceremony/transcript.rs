@@ -151,6 +151,60 @@ pub fn read_transcript(text: &str) -> Result<Share, TranscriptError> {
     Share::decode(&bytes).map_err(TranscriptError::Share)
 }
 
+/// A share that is typed line by line, so that a slip is told at once. It is wiped when dropped.
+#[derive(Default)]
+pub struct TypedShare {
+    lines: usize,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl TypedShare {
+    /// Nothing was typed yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { lines: 0, bytes: Zeroizing::new(Vec::with_capacity(SHARE_MAX + LINE_LEN)) }
+    }
+
+    /// The number of the line that is due, from 1.
+    #[must_use]
+    pub fn due(&self) -> usize {
+        self.lines + 1
+    }
+
+    /// Takes a line, or at the start what a scanner read from the QR code. Gives the share once it is whole. After
+    /// an error the same line can be typed again.
+    ///
+    /// # Errors
+    /// [`TranscriptError`].
+    pub fn line(&mut self, text: &str) -> Result<Option<Share>, TranscriptError> {
+        let text = text.trim();
+        if self.lines == 0
+            && text.get(..QR_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(QR_PREFIX))
+        {
+            return read_qr_payload(text).map(Some);
+        }
+        let due = self.due();
+        if due > LINES_MAX || text.len() > TEXT_MAX {
+            return Err(TranscriptError::TooLong);
+        }
+        read_line(due, text, &mut self.bytes)
+            .map_err(|problem| TranscriptError::Line { line: due, problem })?;
+        self.lines = due;
+        match Share::decode(&self.bytes) {
+            Ok(share) => Ok(Some(share)),
+            // A whole line less than what the share says of itself: more is to come.
+            Err(ShareError::Length { .. }) if self.bytes.len() == due * LINE_LEN => Ok(None),
+            Err(error) => Err(TranscriptError::Share(error)),
+        }
+    }
+}
+
+impl std::fmt::Debug for TypedShare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TypedShare").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
 fn read_line(expected: usize, line: &str, out: &mut Vec<u8>) -> Result<(), LineProblem> {
     let (number, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     if number.parse() != Ok(expected) {
@@ -326,6 +380,30 @@ mod tests {
         let made = split(b"the key of an example, 32 bytes.", 2, 3, &mut Counting(0)).unwrap();
         assert_eq!(*transcript(&made[0]), blocks[0].trim_start());
         assert_eq!(*transcript(&made[2]), blocks[1].trim_start());
+    }
+
+    #[test]
+    fn a_share_is_typed_line_by_line() {
+        for len in [16, 32, 46, 200] {
+            let share = share(len);
+            let all = lines(&share);
+            let mut typed = TypedShare::new();
+            for (at, line) in all.iter().enumerate() {
+                assert_eq!(typed.due(), at + 1);
+                let wrong = line.replace(['Q', 'R'], "S").replacen('A', "E", 1);
+                if wrong != **line {
+                    assert!(typed.line(&wrong).is_err(), "{wrong}");
+                }
+                let done = typed.line(line).unwrap();
+                assert_eq!(done.is_some(), at + 1 == all.len(), "{len} {at}");
+                if let Some(done) = done {
+                    assert_eq!(done.encode(), share.encode());
+                }
+            }
+        }
+        let share = share(32);
+        let scanned = TypedShare::new().line(&qr_payload(&share).to_lowercase()).unwrap().unwrap();
+        assert_eq!(scanned.encode(), share.encode());
     }
 
     #[test]

@@ -5,6 +5,10 @@
 //! hash of the canonical context, then the key `[V-4.5]`. Age does not authenticate the context, and anyone can
 //! wrap to a recipient: the commitment in the signed document is what makes the key the right one.
 
+mod armored;
+
+pub(crate) use armored::open_armored;
+
 use super::{
     blocking,
     identities::{AgeCallbacks, Identities, Identity},

@@ -15,6 +15,7 @@ mod arn;
 mod classify;
 mod connections;
 mod describe;
+pub mod import;
 mod in_clear;
 mod key_state;
 mod rsa;
@@ -22,8 +23,9 @@ mod rsa;
 pub use access::{Access, Role};
 pub use describe::{create_rsa, describe};
 
+pub(crate) use arn::KeyArn;
+
 use self::{
-    arn::KeyArn,
     classify::{INVALID_STATE, classify},
     connections::{Connections, Session},
 };
@@ -246,8 +248,13 @@ impl AwsKmsKeyholder {
     }
 }
 
+/// Whether the keyring describes an RSA key, which takes no encryption context.
+pub(crate) fn is_rsa(spec: &KeyholderSpec) -> bool {
+    spec.parameters.contains_key(RSA_PUBLIC_KEY)
+}
+
 /// The pinned key and its replicas.
-fn keys(spec: &KeyholderSpec) -> Result<Vec<KeyArn>, HolderError> {
+pub(crate) fn keys(spec: &KeyholderSpec) -> Result<Vec<KeyArn>, HolderError> {
     let pinned = KeyArn::parse(text(spec, KEY)?)?;
     let replicas: &[String] = match spec.parameters.get(REPLICAS) {
         None => &[],

@@ -15,6 +15,7 @@ mod classify;
 mod client;
 mod describe;
 mod holder;
+pub mod import;
 mod parameters;
 mod session;
 

@@ -6,6 +6,7 @@ mod drill;
 mod explain;
 mod policy;
 mod rekey;
+mod policy_aws_kms;
 mod revoke;
 mod rewrap;
 mod shred;

@@ -1,5 +1,6 @@
 //! `strongroom key policy`: the least rights at a provider, as text for people to review and apply.
 
+use super::policy_aws_kms::{self, AwsKmsArgs};
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
@@ -18,6 +19,8 @@ pub struct PolicyArgs {
 /// A kind of provider.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Provider {
+    /// Key policies, IAM policies and Terraform for AWS KMS
+    AwsKms(AwsKmsArgs),
     /// ACL policies and keys for OpenBao and HashiCorp Vault
     Transit(TransitArgs),
 }
@@ -68,7 +71,10 @@ const ROLES: [Role; 5] = [Role::Auditor, Role::Custodian, Role::Owner, Role::Rea
 /// # Errors
 /// Where the vault cannot be opened, or a name makes no sense at the provider.
 pub(super) fn run(args: &PolicyArgs, context: &Context) -> Result<(), CliError> {
-    let Provider::Transit(args) = &args.provider;
+    let args = match &args.provider {
+        Provider::AwsKms(args) => return policy_aws_kms::run(args, context),
+        Provider::Transit(args) => args,
+    };
     let session = Session::open(context, ReasonCode::Admin)?;
     let keyring = session.vault.keyring();
     let plan = Plan {

@@ -10,7 +10,7 @@ const ID_MAX: usize = 128;
 
 /// The ARN of a key, never of an alias: an alias can be pointed at another key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct KeyArn {
+pub(crate) struct KeyArn {
     text: String,
     partition: String,
     region: String,
@@ -19,7 +19,7 @@ pub(super) struct KeyArn {
 }
 
 impl KeyArn {
-    pub(super) fn parse(text: &str) -> Result<Self, HolderError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, HolderError> {
         let malformed = |what: &str| HolderError::Malformed(format!("`{}` {what}", text.escape_debug()));
         let parts = parts(text)
             .ok_or_else(|| malformed("is no ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)"))?;
@@ -36,19 +36,28 @@ impl KeyArn {
         })
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    pub(super) fn region(&self) -> &str {
+    pub(crate) fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    pub(crate) fn region(&self) -> &str {
         &self.region
     }
 
-    pub(super) fn account(&self) -> &str {
+    /// The part that names the key in its Region.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn account(&self) -> &str {
         &self.account
     }
 
-    pub(super) fn is_multi_region(&self) -> bool {
+    pub(crate) fn is_multi_region(&self) -> bool {
         self.id.starts_with(MULTI_REGION)
     }
 

@@ -79,16 +79,7 @@ pub(super) async fn metadata(session: &Session, parameters: &Parameters) -> Resu
 /// or one that makes equal wraps of equal keys; [`HolderError::Disabled`] for a soft-deleted one. Others as the server
 /// answers.
 pub async fn describe(key: &TransitKey, access: &Access) -> Result<Described, HolderError> {
-    let trimmed = |path: &str| path.trim_matches('/').to_owned();
-    let mount = trimmed(&key.mount);
-    let parameters = Parameters {
-        address: Address::parse(&key.address)?,
-        mount: if mount.is_empty() { DEFAULT_MOUNT.to_owned() } else { mount },
-        key: key.key.clone(),
-        namespace: key.namespace.as_deref().map(trimmed).filter(|namespace| !namespace.is_empty()),
-        derived: false,
-    }
-    .checked()?;
+    let parameters = parameters(key)?;
     let session = Session::new(&parameters, access)?;
     session.ready()?;
     let metadata = metadata(&session, &parameters).await?;
@@ -96,6 +87,20 @@ pub async fn describe(key: &TransitKey, access: &Access) -> Result<Described, Ho
     let warnings = warnings(&parameters, &metadata);
     let parameters = Parameters { derived: metadata.derived, ..parameters };
     Ok(Described { spec: parameters.to_spec(), warnings })
+}
+
+/// A key as it was given, checked.
+pub(super) fn parameters(key: &TransitKey) -> Result<Parameters, HolderError> {
+    let trimmed = |path: &str| path.trim_matches('/').to_owned();
+    let mount = trimmed(&key.mount);
+    Parameters {
+        address: Address::parse(&key.address)?,
+        mount: if mount.is_empty() { DEFAULT_MOUNT.to_owned() } else { mount },
+        key: key.key.clone(),
+        namespace: key.namespace.as_deref().map(trimmed).filter(|namespace| !namespace.is_empty()),
+        derived: false,
+    }
+    .checked()
 }
 
 fn fit(parameters: &Parameters, metadata: &Metadata) -> Result<(), HolderError> {

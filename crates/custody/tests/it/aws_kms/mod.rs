@@ -8,6 +8,7 @@ mod localstack;
 mod ministack;
 mod moto;
 mod replicas;
+mod roles;
 mod rsa;
 mod wire;
 
