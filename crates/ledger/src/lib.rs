@@ -1,0 +1,19 @@
+//! An append-only, signed log of key uses that anyone can verify: C2SP tiles, checkpoints, witnesses, proofs.
+//!
+//! In scope: entries and their canonical form, the Merkle tree, checkpoints and cosignatures, proofs, the
+//! protocol by which many processes append at once, spools of hosts that are offline, verification. `docs/spec/ledger.md`
+//! has every byte.
+//!
+//! Out of scope: calling keyholders, and what their providers recorded. This crate knows nothing of vaults.
+
+pub mod checkpoint;
+pub mod cosignature;
+pub mod entry;
+pub mod hash;
+pub mod limits;
+pub mod note;
+pub mod personal;
+pub mod proof;
+pub mod tile;
+pub mod tree;
+pub mod witness;
