@@ -9,11 +9,22 @@
 pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;
+mod error;
 pub mod hash;
 pub mod limits;
+mod lock;
 pub mod note;
 pub mod personal;
 pub mod proof;
+mod publish;
+pub mod reader;
+pub mod spool;
+pub mod store;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 pub mod witness;
+mod writer;
+
+pub use error::LedgerError;
+pub use writer::{Ledger, Options, Receipt};
