@@ -1,4 +1,5 @@
 //! The ledger, from hashes to stores.
+#![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod entries;
 mod faults;
