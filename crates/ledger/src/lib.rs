@@ -28,3 +28,9 @@ mod writer;
 
 pub use error::LedgerError;
 pub use writer::{Ledger, Options, Receipt};
+
+/// The SHA-256 of some bytes in hexadecimal: what entries hold of a key's context.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
+}

@@ -190,17 +190,31 @@ impl Ledger {
         self.store.put_new(&name, opening.encode().into()).await.map(drop).map_err(LedgerError::store)
     }
 
+    /// Commits what waits, and publishes nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; what nobody waited for is still queued.
+    pub async fn commit(&self) -> Result<(), LedgerError> {
+        let mut committer = self.committer.lock().await;
+        self.commit_queue(&mut committer).await
+    }
+
+    async fn commit_queue(&self, committer: &mut Committer) -> Result<(), LedgerError> {
+        while !self.queue().is_empty() {
+            if let Some(error) = self.commit_waiting(committer).await {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Commits what waits, and publishes everything that is committed.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub async fn flush(&self) -> Result<SignedCheckpoint, LedgerError> {
         let mut committer = self.committer.lock().await;
-        while !self.queue().is_empty() {
-            if let Some(error) = self.commit_waiting(&mut committer).await {
-                return Err(error);
-            }
-        }
+        self.commit_queue(&mut committer).await?;
         let mut head = match committer.head.take() {
             Some(head) => head,
             None => self.load(&mut committer).await?,
@@ -256,7 +270,7 @@ impl Ledger {
         let waiters = batch.iter().filter(|waiting| waiting.answer.is_some()).count();
         committer.busy = (waiters > 1).then(Instant::now);
         let entries: Vec<_> = batch.iter().map(|waiting| Arc::clone(&waiting.entry)).collect();
-        match self.commit(committer, &entries).await {
+        match self.commit_entries(committer, &entries).await {
             Ok((places, checkpoint)) => {
                 for (waiting, index) in batch.into_iter().zip(places) {
                     if let Some(answer) = waiting.answer {
@@ -281,7 +295,7 @@ impl Ledger {
     }
 
     /// Commits these entries; where each is, and a checkpoint that covers them all.
-    async fn commit(
+    async fn commit_entries(
         &self,
         committer: &mut Committer,
         entries: &[Arc<[u8]>],

@@ -18,6 +18,7 @@ mod health;
 pub mod index;
 pub mod keyring;
 mod lease;
+pub mod ledger;
 mod marks;
 pub mod monitor;
 pub mod packer;

@@ -1,5 +1,5 @@
 //! The ledger, from hashes to stores.
-#![allow(clippy::unwrap_used, reason = "tests may")]
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
 mod entries;
 mod faults;
