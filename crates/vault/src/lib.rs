@@ -19,6 +19,7 @@ mod health;
 pub mod index;
 pub mod keyring;
 mod lease;
+pub mod ledger;
 mod marks;
 pub mod monitor;
 pub mod packer;

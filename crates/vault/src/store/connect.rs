@@ -29,6 +29,7 @@ use object_store::{BackoffConfig, ClientOptions, HeaderValue, RetryConfig};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use strongroom_ledger::store::{LedgerStore, LocalLedger};
 use url::{Host, Url};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +48,28 @@ pub async fn open(location: &Location, retry: RetryPolicy) -> Result<Arc<dyn Sto
         Location::S3 { bucket, prefix } => {
             let access = S3Access::from_environment().await;
             Arc::new(open_s3(bucket, prefix, access, retry)?)
+        }
+    })
+}
+
+/// Opens the store of a ledger, which lies in `folder` below a location; at the location itself where the folder's
+/// name is empty. Asks nothing of it yet.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_ledger(location: &Location, folder: &str) -> Result<Arc<dyn LedgerStore>, StoreError> {
+    let retry = RetryPolicy::default();
+    Ok(match location {
+        Location::Azure { container, prefix } => {
+            Arc::new(open_azure(location, container, prefix, retry)?.ledger(folder))
+        }
+        Location::Gcs { bucket, prefix } => {
+            Arc::new(open_gcs(location, bucket, prefix, retry)?.ledger(folder))
+        }
+        Location::Local(path) => Arc::new(LocalLedger::new(path.join(folder))),
+        Location::S3 { bucket, prefix } => {
+            let access = S3Access::from_environment().await;
+            Arc::new(open_s3(bucket, prefix, access, retry)?.ledger(folder))
         }
     })
 }

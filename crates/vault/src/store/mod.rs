@@ -30,7 +30,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use blocking::Blocking;
-pub use connect::{S3Access, open, open_s3};
+pub use connect::{S3Access, open, open_ledger, open_s3};
 pub use error::{At, Operation, Source, StoreError};
 pub use local::LocalStore;
 pub use location::{Location, LocationError};

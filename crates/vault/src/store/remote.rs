@@ -32,6 +32,7 @@ use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreEx
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use strongroom_ledger::store::BucketLedger;
 
 /// The longest wait for an answer, and for each next piece of a body.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -72,6 +73,14 @@ impl RemoteStore {
         let Parts { objects, pages, prefix, description, retry, credentials } = parts;
         let prefix = if prefix.is_empty() { prefix } else { format!("{prefix}/") };
         Self { objects, pages, prefix, description, retry, credentials }
+    }
+
+    /// The ledger in a folder of this store; in the store itself where the folder's name is empty.
+    #[must_use]
+    pub fn ledger(&self, folder: &str) -> BucketLedger {
+        let description = format!("{}/{folder}", self.description.trim_end_matches('/'));
+        let prefix = format!("{}{folder}", self.prefix);
+        BucketLedger::new(Arc::clone(&self.objects), &prefix, description.trim_end_matches('/'))
     }
 
     fn at(&self, operation: Operation, name: &str) -> At {
