@@ -1,0 +1,1 @@
+//! Published ways by which one identity becomes another, or does harm.
