@@ -253,7 +253,7 @@ fn authorization_details(size: &Size, index: usize, chance: &mut Chance) -> Json
     let account = number(index);
     let mut arns = Vec::new();
     let mut policies = Vec::new();
-    for common in (0..80).filter(|common| *common >= 60 || (common + index) % 3 != 0) {
+    for common in (0..80).filter(|common| *common >= 60 || !(common + index).is_multiple_of(3)) {
         let (arn, document) = common_policy(common, &account);
         policies.push(managed(&arn, document, chance));
         arns.push(arn);

@@ -1,5 +1,7 @@
 //! Loading answers of AWS: every shape, hostile input, and that the order of files changes nothing.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod hostile;
 mod order;
 mod shapes;
