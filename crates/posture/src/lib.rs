@@ -1,0 +1,12 @@
+//! Posture: who can hurt the keys and the backups of an organisation, and by which path.
+//!
+//! In scope: the [`estate`], a model of what AWS was asked and what it answered; [`load`], which reads it from
+//! files; [`facts`], the published ways by which one identity becomes another or does harm.
+//!
+//! Out of scope: asking AWS, printing, and every key and backup of our own: this crate knows nothing of a vault.
+//!
+//! Invariant: what was not collected is known as such. Nothing here turns an absent file into an answer.
+
+pub mod estate;
+pub mod facts;
+pub mod load;
