@@ -44,7 +44,7 @@ def cancellation(data, change_data, signing_key):
         try:
             found = opened(data, b"SRCX", unbase64(canceller["public_key"]))
         except Damage as damage:
-            if damage.kind == "signature":
+            if damage.word == "signature":
                 continue
             raise
         only_fields(found, ["change", "holder", "time", "reason"])

@@ -25,6 +25,7 @@ use strongroom_format::{
 pub(super) fn make(add: &mut Add<'_>) {
     add("vault-document.json", vault_documents());
     add("keyring.json", keyrings());
+    add("change.json", changes());
     add("epoch.json", epochs());
     add("snapshot.json", snapshots());
     add("condemnation.json", condemnations());
