@@ -59,6 +59,8 @@ fn keyring(read: &str, write: &str) -> Keyring {
             pack_size: 33_554_432,
             write_key: nothing("write"),
         }],
+        time_lock: None,
+        change: None,
     }
 }
 
