@@ -96,19 +96,19 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<(), CliError> 
 
 /// A provider's key.
 pub(super) enum Provider {
-    AwsKms(aws_kms::import::ImportedKey),
-    Transit(transit::import::ImportedKey),
+    AwsKms(Box<aws_kms::import::ImportedKey>),
+    Transit(Box<transit::import::ImportedKey>),
 }
 
 impl Provider {
     pub(super) fn new(target: &Target, secrets: &Secrets) -> Result<Self, CliError> {
         match target {
-            Target::AwsKms(arn) => {
-                aws_kms::import::ImportedKey::new(arn, &secrets.aws).map(Self::AwsKms).map_err(refused)
-            }
-            Target::Transit(key) => {
-                transit::import::ImportedKey::new(key, &secrets.transit).map(Self::Transit).map_err(refused)
-            }
+            Target::AwsKms(arn) => aws_kms::import::ImportedKey::new(arn, &secrets.aws)
+                .map(|key| Self::AwsKms(Box::new(key)))
+                .map_err(refused),
+            Target::Transit(key) => transit::import::ImportedKey::new(key, &secrets.transit)
+                .map(|key| Self::Transit(Box::new(key)))
+                .map_err(refused),
         }
     }
 
