@@ -20,7 +20,6 @@
 
 mod assemble;
 mod hints;
-mod iam_collect;
 mod intern;
 mod json;
 mod limits;
@@ -132,9 +131,7 @@ fn read_file(file: &Arc<str>, bytes: Vec<u8>, interner: &Interner, limits: &Limi
     }
     while at < text.len() {
         let (tape, end, fault) = json::scan(&text, at, limits);
-        if let Some(root) = tape.root()
-            && !iam_collect::document(&mut reading, root)
-        {
+        if let Some(root) = tape.root() {
             read::document(&mut reading, root);
         }
         if let Some(fault) = fault {

@@ -1,6 +1,6 @@
 //! Loading answers of AWS: every shape, hostile input, and that the order of files changes nothing.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
 mod hostile;
 mod order;
