@@ -149,7 +149,7 @@ fn two_clouds_and_three_custodians() {
         std::fs::write(world.path(&format!("{name}.age")), secret).unwrap();
         keyholders.push(format!("{name}=age:{}", identity.to_public()));
     }
-    let mut init = vec!["init", "-q", "--write-policy", "host"];
+    let mut init = vec!["init", "--time-lock", "0", "-q", "--write-policy", "host"];
     init.extend(["--read-policy", "any(cloud, all(bao, host), 2 of (alice, bob, carol))"]);
     for keyholder in &keyholders {
         init.extend(["--keyholder", keyholder]);

@@ -1,6 +1,8 @@
 //! Measures appending and verifying: `cargo run --release -p strongroom-ledger --example ledger_bench -- FOLDER
 //! SECONDS ENTRIES`. Appends for SECONDS with an fsync for each commit, then fills a second ledger up to ENTRIES and verifies it.
 
+#![expect(clippy::print_stdout, reason = "this is a program, and its output is for people")]
+
 use std::{
     path::Path,
     sync::Arc,

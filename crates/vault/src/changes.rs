@@ -97,7 +97,7 @@ pub enum Stage {
     /// Somebody said no.
     Cancelled(Cancellation),
     /// It was carried out.
-    Done(Certificate),
+    Done(Box<Certificate>),
 }
 
 /// A change in the vault.
@@ -317,7 +317,7 @@ impl Vault {
         let change = Change::decode(&bytes, &self.keyring.signing_key).map_err(damaged)?;
         let ripe = self.ripe(&name, &change).await?;
         let stage = match self.certificate(id).await? {
-            Some(certificate) => Stage::Done(certificate),
+            Some(certificate) => Stage::Done(Box::new(certificate)),
             None => match self.cancellation(id, &change).await? {
                 Some(cancellation) => Stage::Cancelled(cancellation),
                 None if now < ripe => Stage::Waiting,
