@@ -22,6 +22,24 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl World {
+    /// Where services are not skipped.
+    fn new() -> Option<Self> {
+        let (Some(kms), Some(bao)) = (services::moto(), services::openbao()) else { return None };
+        let dir = tempfile::tempdir().unwrap();
+        let world = World { dir, kms, bao, runtime: tokio::runtime::Runtime::new().unwrap() };
+        std::fs::create_dir_all(world.path("home")).unwrap();
+        std::fs::create_dir_all(world.path("src")).unwrap();
+        std::fs::write(world.path("src/ledger.txt"), "worth a company").unwrap();
+
+        // `transit` may be mounted by another test already.
+        let mount = reqwest::Client::new()
+            .post(format!("{}/v1/sys/mounts/transit", world.bao.address))
+            .header("X-Vault-Token", &world.bao.token)
+            .body(r#"{"type":"transit"}"#);
+        let _ = world.runtime.block_on(mount.send()).unwrap();
+        Some(world)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -121,19 +139,7 @@ impl World {
 
 #[test]
 fn two_clouds_and_three_custodians() {
-    let (Some(kms), Some(bao)) = (services::moto(), services::openbao()) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let world = World { dir, kms, bao, runtime: tokio::runtime::Runtime::new().unwrap() };
-    std::fs::create_dir_all(world.path("home")).unwrap();
-    std::fs::create_dir_all(world.path("src")).unwrap();
-    std::fs::write(world.path("src/ledger.txt"), "worth a company").unwrap();
-
-    // `transit` may be mounted by another test already.
-    let mount = reqwest::Client::new()
-        .post(format!("{}/v1/sys/mounts/transit", world.bao.address))
-        .header("X-Vault-Token", &world.bao.token)
-        .body(r#"{"type":"transit"}"#);
-    let _ = world.runtime.block_on(mount.send()).unwrap();
+    let Some(world) = World::new() else { return };
     let key = services::unique_prefix("story").replace('/', "-");
     world.transit_key(&key);
     let arn = world.kms_key();
@@ -221,4 +227,31 @@ fn two_clouds_and_three_custodians() {
     let policy =
         world.ok(&["key", "policy", "transit", "--read-key", &key, "--write-key", "w", "--role", "writer"]);
     assert!(policy.contains("encrypt") && policy.contains(&key), "{policy}");
+}
+
+#[test]
+fn a_revocation_is_measured_and_signed() {
+    let Some(world) = World::new() else { return };
+    let key = world.kms_key();
+    let cloud = format!("cloud=aws-kms:{key}");
+    let init = ["init", "-q", "--time-lock", "0", "--keyholder", &cloud, "--keyholder", "own=file:own.key"];
+    world.ok(&[init.as_slice(), &["--read-policy", "any(cloud, own)", "--write-policy", "own"]].concat());
+    let own = ["--key-file", "own=own.key"];
+    std::fs::write(world.path("file"), "worth a company").unwrap();
+    let file = world.path("file");
+    world.ok(&[["backup", "-q", file.to_str().unwrap()].as_slice(), &own].concat());
+    let revoke = ["key", "revoke", "cloud", "--prove", "proof", "--json", "-q"];
+    let revoke = [revoke.as_slice(), &own].concat();
+    let output = world.command(&revoke).env("STRONGROOM_LEASE", "3s").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let proof: Value = serde_json::from_str(text(&output.stdout).lines().next().unwrap()).unwrap();
+    let after = proof["milliseconds"].as_u64().unwrap();
+    assert!((500..=3200).contains(&after), "within the lease, and not at once: {proof}");
+    assert!(proof["reads"].as_u64().unwrap() > 10, "{proof}");
+    let vault = proof["vault"].as_str().unwrap();
+    let shown = world.ok(&["key", "certificate", "proof", vault]);
+    assert!(shown.contains("lease          3.000 s"), "{shown}");
+    let status = world.ok(&["key", "status"]);
+    assert!(!status.contains("cloud"), "{status}");
+    world.ok(&[["restore", "latest", "--target", "out"].as_slice(), &own].concat());
 }

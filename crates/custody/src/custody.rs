@@ -2,7 +2,7 @@
 
 use crate::{
     holder::{HolderError, HolderState, Keyholder, Operation},
-    holders,
+    holders::{self, left_out::LeftOut},
     observer::{KeyUse, Observer, Outcome, Refusal},
     opening::Opening,
     policy::{self, PolicyError},
@@ -239,6 +239,27 @@ impl Custody {
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
         Self { lease, ..self }
+    }
+
+    /// The same with one keyholder alone: the others are left out, whatever this machine has for them.
+    #[must_use]
+    pub fn only(&self, label: &str) -> Self {
+        let kept = |(name, slot): (&String, &Slot)| {
+            let slot = match slot {
+                Slot::Usable(holder) if name == label => Slot::Usable(Arc::clone(holder)),
+                Slot::Unusable(spec) if name == label => Slot::Unusable(spec.clone()),
+                Slot::Usable(holder) => Slot::Usable(LeftOut::new(name, holder.kind())),
+                Slot::Unusable(spec) => Slot::Usable(LeftOut::new(name, &spec.kind)),
+            };
+            (name.clone(), slot)
+        };
+        Self {
+            slots: self.slots.iter().map(kept).collect(),
+            secrets: self.secrets.clone(),
+            observer: Arc::clone(&self.observer),
+            retry: self.retry,
+            lease: self.lease,
+        }
     }
 
     /// How long a read key may be kept once it was unwrapped. Who needs it for longer asks the keyholders again, which

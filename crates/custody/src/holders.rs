@@ -4,6 +4,7 @@ pub mod age;
 #[cfg(feature = "aws-kms")]
 pub mod aws_kms;
 pub mod file;
+pub(crate) mod left_out;
 pub mod passphrase;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;

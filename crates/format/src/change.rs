@@ -27,6 +27,14 @@ const CHANGE: Kind = Kind { object: "change", magic: b"SRCH" };
 const CANCELLATION: Kind = Kind { object: "cancellation", magic: b"SRCX" };
 const CERTIFICATE: Kind = Kind { object: "certificate", magic: b"SRCT" };
 
+const PROOF: Kind = Kind { object: "revocation proof", magic: b"SRPR" };
+
+/// The one field that is read before a signature is verified.
+#[derive(Deserialize)]
+struct SignedBy {
+    signing_key: SigningPublicKey,
+}
+
 /// A change that waits `[V-14.2]`. Its object is `changes/<id>`, the id being the hash of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -286,10 +294,6 @@ impl Certificate {
     /// # Errors
     /// [`Damage::Foreign`] where its key is not that of the vault; [`Damage::Signature`]; damage to the frame.
     pub fn decode(bytes: &[u8], vault: &VaultId) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct SignedBy {
-            signing_key: SigningPublicKey,
-        }
         let frame = CERTIFICATE.open(bytes)?;
         let SignedBy { signing_key } = frame.unverified()?;
         if signing_key.vault_id() != *vault {
@@ -308,6 +312,70 @@ impl Certificate {
             return Err(FormatError::new(CERTIFICATE.object, Damage::Field("done")));
         }
         Ok(())
+    }
+}
+
+/// How long after a provider's *no* a process could still read, signed by the vault `[V-14.6]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationProof {
+    /// The vault.
+    pub vault: VaultId,
+    /// The key that signs, by which the vault's id was made.
+    pub signing_key: SigningPublicKey,
+    /// The keyholder whose provider said no.
+    pub holder: String,
+    /// Its kind.
+    pub kind: String,
+    /// The dataset that was read.
+    pub dataset: String,
+    /// When the provider first refused: RFC 3339, UTC.
+    pub refused: String,
+    /// When the measuring process last read something: RFC 3339, UTC.
+    pub last_read: String,
+    /// The time between the two, in milliseconds; 0 where nothing was read after the refusal.
+    pub milliseconds: u64,
+    /// The lease that the measuring process kept, in milliseconds.
+    pub lease_milliseconds: u64,
+    /// How often it read.
+    pub reads: u64,
+}
+
+impl RevocationProof {
+    /// Signs with the seed of the vault's signing key.
+    ///
+    /// # Errors
+    /// [`Damage::Field`] or [`Damage::Foreign`].
+    pub fn sign_and_encode(&self, seed: &Secret32) -> Result<Vec<u8>> {
+        self.check()?;
+        PROOF.seal(self, seed)
+    }
+
+    /// Decodes a proof of `vault`.
+    ///
+    /// # Errors
+    /// [`Damage::Foreign`] where its key is not that of the vault; [`Damage::Signature`]; damage to the frame.
+    pub fn decode(bytes: &[u8], vault: &VaultId) -> Result<Self> {
+        let frame = PROOF.open(bytes)?;
+        let SignedBy { signing_key } = frame.unverified()?;
+        if signing_key.vault_id() != *vault {
+            return Err(FormatError::new(PROOF.object, Damage::Foreign));
+        }
+        let proof: Self = frame.verified(&signing_key)?;
+        proof.check()?;
+        Ok(proof)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.signing_key.vault_id() != self.vault {
+            return Err(FormatError::new(PROOF.object, Damage::Foreign));
+        }
+        let times = is_utc_time(&self.refused) && is_utc_time(&self.last_read);
+        if times && [&self.holder, &self.kind, &self.dataset].into_iter().all(|label| valid_label(label)) {
+            Ok(())
+        } else {
+            Err(FormatError::new(PROOF.object, Damage::Field("refused")))
+        }
     }
 }
 
@@ -405,6 +473,28 @@ mod tests {
         assert_eq!(damage(Certificate::decode(&bytes, &VaultId([1; 16]))), Damage::Foreign);
         let forged = certificate.sign_and_encode(&seed(2)).unwrap();
         assert_eq!(damage(Certificate::decode(&forged, &certificate.vault)), Damage::Signature);
+    }
+
+    #[test]
+    fn a_proof_stands_for_itself() {
+        let signing_key = SigningPublicKey::of_seed(&seed(1));
+        let proof = RevocationProof {
+            vault: signing_key.vault_id(),
+            signing_key,
+            holder: "kms".into(),
+            kind: "aws-kms".into(),
+            dataset: "home".into(),
+            refused: "2026-03-01T12:00:00Z".into(),
+            last_read: "2026-03-01T12:00:02Z".into(),
+            milliseconds: 2000,
+            lease_milliseconds: 5000,
+            reads: 40,
+        };
+        let bytes = proof.sign_and_encode(&seed(1)).unwrap();
+        assert_eq!(RevocationProof::decode(&bytes, &proof.vault).unwrap(), proof);
+        assert_eq!(damage(RevocationProof::decode(&bytes, &VaultId([1; 16]))), Damage::Foreign);
+        let forged = proof.sign_and_encode(&seed(2)).unwrap();
+        assert_eq!(damage(RevocationProof::decode(&forged, &proof.vault)), Damage::Signature);
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub struct DatasetHandle {
 }
 
 impl DatasetHandle {
+    /// The folder of caches of all vaults, under which this dataset's lies.
+    pub(crate) fn cache_root(&self) -> Option<std::path::PathBuf> {
+        Some(self.cache.as_ref()?.parent()?.parent()?.to_owned())
+    }
+
     /// Puts an object whose name no other content has: it holds the content's hash, or fresh random bytes.
     /// Where it is there already, it is the same.
     ///

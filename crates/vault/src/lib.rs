@@ -26,6 +26,7 @@ pub mod packer;
 pub mod pins;
 mod pool;
 pub mod progress;
+pub mod prove;
 pub mod prune;
 pub mod read_keys;
 pub mod repair;

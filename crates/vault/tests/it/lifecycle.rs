@@ -216,3 +216,28 @@ fn documents_that_cannot_be_deleted_are_told() {
     let listed = vault.runtime.block_on(store.list("keyring/")).unwrap();
     assert_eq!(listed.len(), kept + 1);
 }
+
+#[test]
+fn what_operations_cost_in_provider_calls() {
+    let labels = ["kms", "alice", "bob", "carol", "write"];
+    let store = Arc::new(Memory::new());
+    let policy = "any(kms, 2 of (alice, bob, carol))";
+    let mut vault = TestVault::with_policies(store, small_layout(), &labels, "kms", "write");
+    let source = tempfile::tempdir().unwrap();
+    fs::write(source.path().join("file"), b"worth a company").unwrap();
+    vault.observer.reset();
+    let backup = vault.backup(source.path()).unwrap();
+    assert_eq!((vault.observer.calls(Operation::Unwrap), vault.observer.calls(Operation::Wrap)), (1, 0));
+    vault.observer.reset();
+    let target = tempfile::tempdir().unwrap();
+    vault.restore(&backup.snapshot, source.path(), target.path()).unwrap();
+    assert_eq!((vault.observer.calls(Operation::Unwrap), vault.observer.calls(Operation::Wrap)), (1, 0));
+    while rotate(&vault) < 120 {}
+    let custody = Arc::clone(&vault.custody);
+    vault.observer.reset();
+    change(&mut vault, read_policy(policy), &custody).unwrap();
+    assert_eq!(rewrap(&mut vault, &custody, true).unwrap().epochs, 120);
+    // One unwrap for the signing key and for each epoch; one wrap for each keyholder of the new policy.
+    assert_eq!(vault.observer.calls(Operation::Unwrap), 121);
+    assert_eq!(vault.observer.calls(Operation::Wrap), 121 * 4);
+}

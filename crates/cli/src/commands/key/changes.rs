@@ -13,7 +13,7 @@ use clap::Args;
 use jiff::Timestamp;
 use std::path::PathBuf;
 use strongroom_custody::ReasonCode;
-use strongroom_format::change::{Certificate, Change, Policies, Shred, What};
+use strongroom_format::change::{Certificate, Change, Policies, RevocationProof, Shred, What};
 use strongroom_vault::VaultError;
 use strongroom_vault::changes::{ChangeError, Stage, Standing, Words};
 use strongroom_vault::keyring::PolicyChange;
@@ -48,7 +48,7 @@ pub struct ApplyArgs {
 /// Options of `key certificate`.
 #[derive(Args, Clone, Debug)]
 pub struct CertificateArgs {
-    /// A file with the signed certificate
+    /// A file with the signed certificate, or with the proof of a revocation
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
@@ -298,6 +298,9 @@ pub(super) fn certificate(args: &CertificateArgs, context: &Context) -> Result<(
         CliError::new(ErrorKind::Usage, format!("`{}` is no vault id: it has 32 digits", args.vault))
     })?;
     let bytes = std::fs::read(&args.file).map_err(|error| CliError::file("read", &args.file, &error))?;
+    if let Ok(proof) = RevocationProof::decode(&bytes, &vault) {
+        return super::revoke::show_proof(context, &proof);
+    }
     let certificate = Certificate::decode(&bytes, &vault)
         .map_err(|error| VaultError::format(args.file.display().to_string(), error))?;
     show_certificate(context, &certificate)

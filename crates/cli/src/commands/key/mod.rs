@@ -63,7 +63,7 @@ pub enum KeyAction {
     /// Let the provider enable a key that was suspended
     Resume(switch::SwitchArgs),
     /// Take a keyholder out of the policies, wrap the keys without it, and open a new epoch everywhere
-    Revoke(change::RemoveArgs),
+    Revoke(revoke::RevokeArgs),
     /// Wrap the keys under the policies in force, or under new ones
     Rewrap(rewrap::RewrapArgs),
     /// Open the next epoch now: later backups seal to a new read key

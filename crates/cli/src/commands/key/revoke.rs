@@ -1,20 +1,80 @@
 //! `strongroom key revoke`: a keyholder that nobody trusts any more opens nothing that is stored from now on.
 
 use super::change::{self, RemoveArgs};
-use super::{changes, rewrap};
+use super::{changes, rewrap, switch};
 use crate::commands::Context;
+use crate::commands::quorum::write_new;
 use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
+use clap::Args;
+use std::path::{Path, PathBuf};
 use strongroom_custody::ReasonCode;
-use strongroom_format::change::What;
+use strongroom_custody::Switch;
+use strongroom_format::change::{RevocationProof, What};
 use strongroom_vault::changes::Authority;
 use strongroom_vault::keyring::PolicyChange;
+use strongroom_vault::prove;
+
+/// Options of `key revoke`.
+#[derive(Args, Clone, Debug)]
+pub struct RevokeArgs {
+    /// What to take away.
+    #[command(flatten)]
+    pub remove: RemoveArgs,
+
+    /// Suspend it first, measure how long after its provider's refusal this process could still read, and write the
+    /// figure, signed by the vault, into this file
+    #[arg(long, value_name = "FILE")]
+    pub prove: Option<PathBuf>,
+}
+
+fn prove(context: &Context, name: &str, file: &Path) -> Result<(), CliError> {
+    let session = Session::open(context, ReasonCode::Admin)?;
+    let handle = session.metadata()?;
+    let holder =
+        session.custody.holder(name).cloned().ok_or_else(|| {
+            CliError::new(ErrorKind::Usage, format!("there is no usable keyholder `{name}`"))
+        })?;
+    let (vault, custody) = (&session.vault, &session.custody);
+    let measured = prove::measure(&handle, vault, name, custody, &session.reason, || {
+        session.block_on(holder.switch(Switch::Off)).map_err(|error| switch::not_switched(name, error))
+    })?;
+    let (_, dataset) = (name, session.dataset.as_str());
+    let signed = vault.sign_proof(&measured, (name, dataset), custody, &session.reason);
+    let (proof, bytes) = session.block_on(signed)?;
+    write_new(file, &bytes)?;
+    show_proof(context, &proof)
+}
+
+/// Shows a proof.
+pub(super) fn show_proof(context: &Context, proof: &RevocationProof) -> Result<(), CliError> {
+    if context.output.is_json() {
+        let mut value = serde_json::json!({"message_type": "revocation_proof"});
+        if let (Some(object), Ok(serde_json::Value::Object(fields))) =
+            (value.as_object_mut(), serde_json::to_value(proof))
+        {
+            object.extend(fields);
+        }
+        return context.output.json(&value);
+    }
+    let seconds = |milliseconds: u64| format!("{}.{:03} s", milliseconds / 1000, milliseconds % 1000);
+    let output = &context.output;
+    output.line(&format!("`{}` ({}) was refused at {}", proof.holder, proof.kind, proof.refused))?;
+    output.line(&format!("  last read      {} after it", seconds(proof.milliseconds)))?;
+    output.line(&format!("  lease          {}", seconds(proof.lease_milliseconds)))?;
+    output.line(&format!("  vault          {}", proof.vault))
+}
 
 /// Takes the keyholder out of the policies, wraps all keys without it, and opens a new epoch in every dataset.
 ///
 /// # Errors
 /// As [`change::remove`]; [`ErrorKind::Problems`] where it is out of the policies and a dataset has no new epoch yet.
-pub(super) fn run(args: &RemoveArgs, context: &Context) -> Result<(), CliError> {
+pub(super) fn run(args: &RevokeArgs, context: &Context) -> Result<(), CliError> {
+    if let Some(file) = &args.prove {
+        prove(context, &args.remove.name, file)?;
+    }
+    let args = &args.remove;
+
     let mut session = Session::open(context, ReasonCode::Admin)?;
     let wanted = change::without_holder(args, context, &session)?;
     let seed =

@@ -14,6 +14,16 @@ pub struct SwitchArgs {
     pub name: String,
 }
 
+/// Why a key was not switched, and who can do it.
+pub(super) fn not_switched(name: &str, error: SwitchError) -> CliError {
+    let made =
+        CliError::new(ErrorKind::CustodyRefused, format!("`{name}` was not switched")).caused_by(&error);
+    match error {
+        SwitchError::ByHand(_) => made.hint("this kind of keyholder has no switch at a provider"),
+        SwitchError::Refused { command, .. } => made.hint(format!("somebody who may can run: {command}")),
+    }
+}
+
 /// Switches a keyholder's key on or off at its provider.
 ///
 /// # Errors
@@ -25,14 +35,7 @@ pub(super) fn run(args: &SwitchArgs, to: Switch, context: &Context) -> Result<()
         return Err(CliError::new(ErrorKind::Usage, format!("there is no usable keyholder `{}`", args.name))
             .hint(format!("there are: {}", known.join(", "))));
     };
-    session.block_on(holder.switch(to)).map_err(|error| {
-        let made = CliError::new(ErrorKind::CustodyRefused, format!("`{}` was not switched", args.name))
-            .caused_by(&error);
-        match error {
-            SwitchError::ByHand(_) => made.hint("this kind of keyholder has no switch at a provider"),
-            SwitchError::Refused { command, .. } => made.hint(format!("somebody who may can run: {command}")),
-        }
-    })?;
+    session.block_on(holder.switch(to)).map_err(|error| not_switched(&args.name, error))?;
     let state = session.block_on(session.custody.state(&args.name));
     if context.output.is_json() {
         return context.output.json(&serde_json::json!({
