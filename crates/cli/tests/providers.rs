@@ -224,6 +224,15 @@ fn two_clouds_and_three_custodians() {
     let said = world.ok(&["key", "status"]);
     assert!(!said.contains("rewrap"), "everything is wrapped under the new policy: {said}");
 
+    let printed = world.ok(&["key", "policy", "aws-kms"]);
+    assert!(
+        printed.contains(&second) && printed.contains("kms:EncryptionContext:strongroom:purpose"),
+        "{printed}"
+    );
+    world.ok(&["key", "policy", "aws-kms", "-o", "policies"]);
+    let files = std::fs::read_dir(world.path("policies")).unwrap().count();
+    assert!(files >= 6, "key policy, IAM policies, guard rails and Terraform: {files}");
+    world.fails(&["key", "policy", "aws-kms", "--document", "none"], 2);
     let policy =
         world.ok(&["key", "policy", "transit", "--read-key", &key, "--write-key", "w", "--role", "writer"]);
     assert!(policy.contains("encrypt") && policy.contains(&key), "{policy}");

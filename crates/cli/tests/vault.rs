@@ -724,3 +724,25 @@ fn a_shredded_epoch_is_gone_and_the_rest_is_not() {
     let said = world.fails(&["snapshots"], 1);
     assert!(said.contains("was shredded"), "{said}");
 }
+
+#[test]
+fn custodians_who_are_elsewhere_answer_a_drill() {
+    let world = World::new();
+    world.ok(&["key", "add", "safe=file:safe.key", "--read"]);
+    let asked = world.ok(&["key", "test", "safe", "--ask", "drill"]);
+    assert!(asked.contains("nothing: this is a drill") && !asked.contains("4294967295"), "{asked}");
+    let overdue = |world: &World| {
+        let rows = world.json(&["key", "status"]);
+        rows.iter().find(|row| row["name"] == "safe").unwrap()["overdue"].as_bool().unwrap()
+    };
+    assert!(overdue(&world));
+    // The custodian has the request, a key, and nothing else.
+    let approve = ["quorum", "approve", "drill", "--as", "safe", "--key-file", "safe=safe.key"];
+    let approve = [approve.as_slice(), &["--yes", "-o", "answer"]].concat();
+    world.ok(&approve);
+    let shown = world.ok(&["key", "test", "--asked", "drill", "--answer", "answer"]);
+    assert!(shown.contains("safe") && shown.contains("opened"), "{shown}");
+    assert!(!overdue(&world));
+    world.fails(&["key", "test", "--asked", "answer"], 2);
+    world.fails(&["key", "test", "nobody", "--ask", "other"], 2);
+}

@@ -20,7 +20,7 @@ mod request;
 pub use approval::Approval;
 pub use approved::ApprovedKeyholder;
 pub use gathering::{Gathering, Parts, Progress};
-pub use request::{Request, RequestId, RequestedKey, SIGNING_KEY};
+pub use request::{DRILL_KEY, Request, RequestId, RequestedKey, SIGNING_KEY};
 
 use thiserror::Error;
 

@@ -166,6 +166,13 @@ impl Dangers {
                 dangers.lost.push(format!("dataset {} goes", dataset.name));
                 continue;
             };
+            // What holds for the vault is not said again of each dataset that follows it.
+            let follows =
+                (&dataset.read_policy, &dataset.write_policy, &next.read_policy, &next.write_policy)
+                    == (&old.read_policy, &old.write_policy, &new.read_policy, &new.write_policy);
+            if follows {
+                continue;
+            }
             let of = |what: &str| format!("the {what} policy of dataset {}", dataset.name);
             dangers.add(&of("read"), &dataset.read_policy, &next.read_policy);
             dangers.add(&of("write"), &dataset.write_policy, &next.write_policy);

@@ -17,6 +17,8 @@ const DOCUMENT: &str = "the request";
 pub(super) const SIZE_MAX: usize = 4 << 20;
 /// The number that stands for the signing key of the vault where others are those of epochs, which begin at 1.
 pub const SIGNING_KEY: u32 = 0;
+/// The number of a key that opens nothing, with which custodians show that they can answer.
+pub const DRILL_KEY: u32 = u32::MAX;
 /// Most keys of one request.
 const KEYS_MAX: usize = 1024;
 /// Longest text for people, in bytes.

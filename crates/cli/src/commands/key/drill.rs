@@ -1,5 +1,6 @@
 //! `strongroom key test`: each keyholder must open what it wrapped, and when it last did is remembered.
 
+use super::drill_by_file;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
@@ -23,12 +24,24 @@ pub struct TestArgs {
     /// Only these keyholders
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+
+    /// Ask custodians who are elsewhere: write a request into this file that opens nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "asked")]
+    pub ask: Option<PathBuf>,
+
+    /// Take the answers to the request in this file; without --answer, those in the vault
+    #[arg(long, value_name = "FILE")]
+    pub asked: Option<PathBuf>,
+
+    /// A custodian's answer; may be repeated
+    #[arg(long, value_name = "FILE", requires = "asked")]
+    pub answer: Vec<PathBuf>,
 }
 
-struct Row {
-    label: String,
-    duration: Duration,
-    failure: Option<String>,
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) duration: Duration,
+    pub(super) failure: Option<String>,
 }
 
 /// Challenges the keyholders.
@@ -43,6 +56,14 @@ pub(super) fn run(args: &TestArgs, context: &Context) -> Result<(), CliError> {
         if !keyring.keyholders.contains_key(name) {
             return Err(CliError::new(ErrorKind::Usage, format!("there is no keyholder `{name}`")));
         }
+    }
+    if let Some(file) = &args.ask {
+        return drill_by_file::ask(context, &session, &args.names, file);
+    }
+    if let Some(file) = &args.asked {
+        let rows = drill_by_file::answered(context, &session, file, &args.answer)?;
+        remember(context, keyring, &rows);
+        return show(context, &rows);
     }
     let wrapped = challenges(&session)?;
     let mut rows = Vec::new();

@@ -3,6 +3,7 @@
 mod change;
 mod changes;
 mod drill;
+mod drill_by_file;
 mod explain;
 mod policy;
 mod policy_aws_kms;

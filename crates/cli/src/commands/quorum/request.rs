@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use strongroom_custody::ReasonCode;
 use strongroom_custody::holders::key_file;
-use strongroom_custody::quorum::{Request, RequestId, RequestedKey, SIGNING_KEY};
+use strongroom_custody::quorum::{DRILL_KEY, Request, RequestId, RequestedKey, SIGNING_KEY};
 use strongroom_format::xwing::OpeningKey;
 use strongroom_format::{Secret32, SystemEntropy};
 use strongroom_vault::VaultError;
@@ -180,8 +180,9 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 }
 
 /// Shows a request in words.
-pub(super) fn show(context: &Context, request: &Request, id: &RequestId) -> Result<(), CliError> {
-    let numbers = || request.keys.iter().map(|key| key.epoch).filter(|epoch| *epoch != SIGNING_KEY);
+pub(crate) fn show(context: &Context, request: &Request, id: &RequestId) -> Result<(), CliError> {
+    let numbers =
+        || request.keys.iter().map(|key| key.epoch).filter(|epoch| ![SIGNING_KEY, DRILL_KEY].contains(epoch));
     let epochs: Vec<String> = numbers().map(|epoch| epoch.to_string()).collect();
     let signs = request.key(SIGNING_KEY).is_some();
     let policies: BTreeSet<String> = request.keys.iter().map(|key| key.wrapped.policy.to_string()).collect();
@@ -200,6 +201,7 @@ pub(super) fn show(context: &Context, request: &Request, id: &RequestId) -> Resu
             "snapshots": request.snapshots,
             "epochs": numbers().collect::<Vec<_>>(),
             "signing_key": signs,
+            "is_drill": request.keys.iter().all(|key| key.epoch == DRILL_KEY),
             "policies": policies,
         }));
     }
@@ -215,10 +217,12 @@ pub(super) fn show(context: &Context, request: &Request, id: &RequestId) -> Resu
     output.line(&format!("  vault        {}", request.vault))?;
     output.line(&format!("  dataset      {}", request.dataset))?;
     output.line(&format!("  snapshots    {snapshots}"))?;
-    output.line(&format!(
-        "  would open   every backup of epoch {}, not these snapshots alone",
-        epochs.join(", ")
-    ))?;
+    if epochs.is_empty() && !signs {
+        output.line("  would open   nothing: this is a drill")?;
+    } else if !epochs.is_empty() {
+        let epochs = epochs.join(", ");
+        output.line(&format!("  would open   every backup of epoch {epochs}, not these snapshots alone"))?;
+    }
     if signs {
         output.line("  and          the signing key: whoever opens it can change who holds the keys")?;
     }
