@@ -118,16 +118,20 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<(), CliError
             public_key: public_key.as_ref().map(|der| BASE64.encode(der)),
         },
     )?;
-    make_directory(&args.output)?;
     if let Some(directory) = &args.cards {
+        let existed = directory.exists();
         make_directory(directory)?;
         if !in_memory(directory)? {
+            if !existed {
+                let _ = std::fs::remove_dir(directory);
+            }
             let what =
                 format!("{} is not in memory: a printed card would stay on the disk", shown(directory));
             return Err(CliError::new(ErrorKind::Usage, what)
                 .hint("give a directory of a tmpfs, such as --cards /dev/shm/cards"));
         }
     }
+    make_directory(&args.output)?;
     for (path, content) in &files {
         write_new(path, content)?;
     }
