@@ -248,8 +248,8 @@ impl Custody {
             let slot = match slot {
                 Slot::Usable(holder) if name == label => Slot::Usable(Arc::clone(holder)),
                 Slot::Unusable(spec) if name == label => Slot::Unusable(spec.clone()),
-                Slot::Usable(holder) => Slot::Usable(LeftOut::new(name, holder.kind())),
-                Slot::Unusable(spec) => Slot::Usable(LeftOut::new(name, &spec.kind)),
+                Slot::Usable(holder) => Slot::Usable(LeftOut::in_place_of(name, holder.kind())),
+                Slot::Unusable(spec) => Slot::Usable(LeftOut::in_place_of(name, &spec.kind)),
             };
             (name.clone(), slot)
         };

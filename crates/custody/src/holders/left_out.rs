@@ -12,7 +12,7 @@ pub(crate) struct LeftOut {
 }
 
 impl LeftOut {
-    pub(crate) fn new(label: &str, kind: &str) -> Arc<dyn Keyholder> {
+    pub(crate) fn in_place_of(label: &str, kind: &str) -> Arc<dyn Keyholder> {
         Arc::new(Self { label: label.to_owned(), kind: kind.to_owned() })
     }
 
