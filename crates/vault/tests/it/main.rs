@@ -16,6 +16,7 @@ mod lifecycle;
 mod pins;
 mod prune;
 mod prune_model;
+mod recorder;
 mod repair;
 mod round_trip;
 mod shred;
