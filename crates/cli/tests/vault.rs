@@ -653,7 +653,9 @@ fn dangerous_changes_wait_and_every_keyholder_can_stop_them() {
     assert_eq!(listed[0]["reason"], "it is old");
     assert_eq!(listed[0]["can_cancel"].as_array().unwrap().len(), 3);
     let id = listed[0]["id"].as_str().unwrap().to_owned();
-    assert!(world.json(&["key", "status"]).iter().any(|row| row["name"] == "safe"), "nothing was changed");
+    let status = world.json(&["key", "status"]);
+    assert!(status.iter().any(|row| row["name"] == "safe"), "nothing was changed");
+    assert_eq!(status.last().unwrap()["waiting_changes"], 1);
 
     // Every later command says so.
     let backed_up = world.run(&["backup", &world.src()]);

@@ -176,9 +176,10 @@ pub(super) fn must_wait(context: &Context, error: &CliError) -> bool {
     waits
 }
 
-/// Warns of every change that waits: whoever holds a key may want to stop it.
-pub(crate) fn warn_of_waiting(context: &Context, session: &Session) {
-    let Ok((changes, _)) = session.block_on(session.vault.changes(Timestamp::now())) else { return };
+/// Warns of every change that waits: whoever holds a key may want to stop it. How many they are.
+pub(crate) fn warn_of_waiting(context: &Context, session: &Session) -> usize {
+    let Ok((changes, _)) = session.block_on(session.vault.changes(Timestamp::now())) else { return 0 };
+    let mut waiting = 0;
     for standing in &changes {
         let id = short(standing);
         let what = describe(&standing.change.what);
@@ -188,10 +189,12 @@ pub(crate) fn warn_of_waiting(context: &Context, session: &Session) {
             Stage::Ripe => "now".to_owned(),
             _ => continue,
         };
+        waiting += 1;
         context.messages.warn(&format!(
             "a change waits, proposed by {who}: {what}; it can be carried out {when}, and `strongroom key cancel {id}` stops it"
         ));
     }
+    waiting
 }
 
 /// Lists the changes.

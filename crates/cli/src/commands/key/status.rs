@@ -83,7 +83,8 @@ pub(super) fn describe(stale: &Stale) -> String {
 /// # Errors
 /// Where the vault cannot be opened.
 pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> {
-    let session = Session::open(context, ReasonCode::List)?;
+    let session = Session::open_quietly(context, ReasonCode::List)?;
+    let waiting = super::warn_of_waiting(context, &session);
     let keyring = session.vault.keyring();
     let tests = drill::last_successes(context, keyring);
     let mut rows = Vec::new();
@@ -105,7 +106,7 @@ pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> 
     let stale = session.block_on(session.vault.stale_keys())?;
     let dangers = dangers(&session);
     if context.output.is_json() {
-        json(context, keyring, &rows, &stale, &dangers)?;
+        json(context, keyring, &rows, &stale, &dangers, waiting)?;
     } else {
         table(context, keyring, &rows)?;
     }
@@ -137,7 +138,8 @@ pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<(), CliError> 
         !row.opens.is_empty() && !matches!(row.state, HolderState::CanOpen | HolderState::Away(_))
     };
     let refused: Vec<&str> = rows.iter().filter(is_refused).map(|row| row.label.as_str()).collect();
-    let is_well = dangers.is_empty() && overdue.is_empty() && stale.is_empty() && refused.is_empty();
+    let is_well =
+        dangers.is_empty() && overdue.is_empty() && stale.is_empty() && refused.is_empty() && waiting == 0;
     if args.check && !is_well {
         return Err(CliError::new(ErrorKind::Problems, "the keys of this vault need attention".to_owned())
             .hint("`strongroom key explain` shows which paths open, and why the others do not"));
@@ -168,6 +170,7 @@ fn json(
     rows: &[Row],
     stale: &[Stale],
     dangers: &BTreeMap<String, BTreeSet<Danger>>,
+    waiting: usize,
 ) -> Result<(), CliError> {
     for row in rows {
         context.output.json(&serde_json::json!({
@@ -191,6 +194,7 @@ fn json(
         "keyring": keyring.version,
         "stale": stale.iter().map(describe).collect::<Vec<_>>(),
         "dangers": dangers,
+        "waiting_changes": waiting,
     }))
 }
 
