@@ -748,3 +748,20 @@ fn custodians_who_are_elsewhere_answer_a_drill() {
     world.fails(&["key", "test", "--asked", "answer"], 2);
     world.fails(&["key", "test", "nobody", "--ask", "other"], 2);
 }
+
+#[test]
+fn a_proof_of_what_has_no_switch_ends_and_changes_nothing() {
+    let world = World::new();
+    std::fs::write(world.path("src/file"), "worth a company").unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    world.ok(&["key", "add", "safe=file:safe.key", "--read"]);
+    world.ok(&["key", "rotate"]);
+    std::fs::write(world.path("src/file"), "worth two").unwrap();
+    world.ok(&["backup", "-q", &world.src()]);
+    let prove = ["key", "revoke", "safe", "--key-file", "safe=safe.key", "--prove"];
+    assert!(world.fails(&[prove.as_slice(), &["proof"]].concat(), 5).contains("was not switched"));
+    assert!(!world.path("proof").exists());
+    std::fs::write(world.path("taken"), "").unwrap();
+    assert!(world.fails(&[prove.as_slice(), &["taken"]].concat(), 1).contains("taken"));
+    assert!(world.json(&["key", "status"]).iter().any(|row| row["name"] == "safe"), "still there");
+}

@@ -202,8 +202,12 @@ impl Dangers {
     pub(crate) fn into_words(self) -> Vec<String> {
         let mut all = self.lost;
         all.extend(self.lowered);
-        // What holds for the vault and each of its datasets is said of the vault.
+        // A message, not a list of a thousand datasets.
+        let more = all.len().saturating_sub(6);
         all.truncate(6);
+        if more > 0 {
+            all.push(format!("and {more} more"));
+        }
         all
     }
 }
@@ -549,14 +553,31 @@ impl Vault {
         }
         let Some(id) = newer.change else { return Ok(false) };
         let Ok(standing) = self.change(&id, Timestamp::now()).await else { return Ok(false) };
-        if matches!(standing.stage, Stage::Cancelled(_)) {
+        // The newer keyring may lower what that change says, and nothing else.
+        let mut foretold = older.clone();
+        match &standing.change.what {
+            What::Policy(policies) => {
+                policy_change(policies, Authority::Ripe(id)).apply_to(&mut foretold);
+            }
+            What::TimeLock(hours) => foretold.time_lock = Some(*hours),
+            What::Forget { .. } | What::Shred(_) => {}
+        }
+        if !Dangers::between(&foretold, newer).lowered.is_empty() {
             return Ok(false);
         }
+        let ended = match standing.stage {
+            Stage::Cancelled(_) => return Ok(false),
+            Stage::Done(_) => self.store.stat(&names::certificate(&id)).await?,
+            Stage::Waiting | Stage::Ripe => None,
+        };
         let proposed = self.store.stat(&names::change(&id)).await?;
         let published = self.store.stat(&names::keyring(newer.version)).await?;
         let wait = SignedDuration::from_hours(i64::from(older.time_lock()));
         Ok(proposed.zip(published).is_some_and(|(proposed, published)| {
-            published.modified.duration_since(proposed.modified) + CLOCK_SLACK >= wait
+            // What was carried out once does not allow the same step again.
+            let is_replay =
+                ended.is_some_and(|ended| published.modified.duration_since(ended.modified) > CLOCK_SLACK);
+            !is_replay && published.modified.duration_since(proposed.modified) + CLOCK_SLACK >= wait
         }))
     }
 }

@@ -31,6 +31,27 @@ pub struct PolicyChange {
     pub authority: Authority,
 }
 
+impl PolicyChange {
+    /// The keyholders and policies of `keyring` as this change makes them. Nothing is wrapped.
+    pub(crate) fn apply_to(&self, keyring: &mut Keyring) {
+        keyring.keyholders.extend(self.add.clone());
+        let set = |policy: &mut PolicyTree, new: &Option<PolicyTree>| {
+            if let Some(new) = new {
+                *policy = new.clone();
+            }
+        };
+        if self.datasets.is_none() {
+            set(&mut keyring.read_policy, &self.read_policy);
+            set(&mut keyring.write_policy, &self.write_policy);
+        }
+        let changes = |name: &String| self.datasets.as_ref().is_none_or(|names| names.contains(name));
+        for dataset in keyring.datasets.iter_mut().filter(|dataset| changes(&dataset.name)) {
+            set(&mut dataset.read_policy, &self.read_policy);
+            set(&mut dataset.write_policy, &self.write_policy);
+        }
+    }
+}
+
 impl Vault {
     /// The context of the seed of the signing key.
     #[must_use]
@@ -88,33 +109,15 @@ impl Vault {
         reason: &Reason,
     ) -> Result<Secret32> {
         let mut keyring = self.next_keyring();
-        for (label, spec) in change.add.clone() {
-            if keyring.keyholders.contains_key(&label) {
-                return Err(VaultError::Invalid(format!(
-                    "there is a keyholder `{label}` already; a new one needs another name"
-                )));
-            }
-            keyring.keyholders.insert(label, spec);
+        if let Some(label) = change.add.keys().find(|label| keyring.keyholders.contains_key(*label)) {
+            return Err(VaultError::Invalid(format!(
+                "there is a keyholder `{label}` already; a new one needs another name"
+            )));
         }
-        if let Some(names) = &change.datasets {
-            for name in names {
-                self.record(name)?;
-            }
-        } else {
-            keyring.read_policy = change.read_policy.clone().unwrap_or(keyring.read_policy);
-            keyring.write_policy = change.write_policy.clone().unwrap_or(keyring.write_policy);
+        for name in change.datasets.iter().flatten() {
+            self.record(name)?;
         }
-        let changes = |name: &String| {
-            change.datasets.as_ref().is_none_or(|names| names.iter().any(|other| other == name))
-        };
-        for dataset in keyring.datasets.iter_mut().filter(|dataset| changes(&dataset.name)) {
-            if let Some(policy) = &change.read_policy {
-                dataset.read_policy = policy.clone();
-            }
-            if let Some(policy) = &change.write_policy {
-                dataset.write_policy = policy.clone();
-            }
-        }
+        change.apply_to(&mut keyring);
         check_policies(&keyring)?;
         self.check_authority(&mut keyring, change.authority)?;
         let seed = self.signing_seed(custody, reason).await?;

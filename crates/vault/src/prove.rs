@@ -8,6 +8,7 @@ use crate::{
     backup::format_time,
     error::{Result, VaultError},
     handle::DatasetHandle,
+    progress::Cancel,
     prune::whole_index,
     read_keys::ReadKeys,
 };
@@ -79,19 +80,24 @@ pub fn measure<E: From<VaultError>>(
         handle.cache_root(),
     );
     let (_, keys) = handle.store.block_on(opened)?;
+    let stop = Cancel::new();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read_until_refused(&keys, &record));
-        switch_off()?;
-        let refused = wait_for_refusal(handle, vault, &record, &alone, reason)?;
+        let reader = scope.spawn(|| read_until_refused(&keys, &record, &stop));
+        let refused =
+            switch_off().and_then(|()| Ok(wait_for_refusal(handle, vault, &record, &alone, reason)?));
+        // Where nobody refuses, the reader would renew its lease for ever.
+        let refused = refused.inspect_err(|_| {
+            stop.request();
+        })?;
         let at = Timestamp::now();
         let (last, reads) = reader.join().map_err(|_| VaultError::Bug("the reading thread panicked"))?;
         Ok(Measured { refused: at, after: last.saturating_duration_since(refused), reads })
     })
 }
 
-fn read_until_refused(keys: &ReadKeys, record: &KeyRecord) -> (Instant, u64) {
+fn read_until_refused(keys: &ReadKeys, record: &KeyRecord, stop: &Cancel) -> (Instant, u64) {
     let (mut last, mut reads) = (Instant::now(), 0);
-    while keys.group_key(record).is_ok() {
+    while !stop.is_requested() && keys.group_key(record).is_ok() {
         last = Instant::now();
         reads += 1;
         std::thread::sleep(EVERY);

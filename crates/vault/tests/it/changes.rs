@@ -194,6 +194,42 @@ fn clients_refuse_a_threshold_that_fell_without_waiting() {
     test.runtime.block_on(test.vault.check_pin(&pin)).unwrap();
 }
 
+/// A change that waited long ago allows what it says, and only once.
+#[test]
+fn an_old_change_lends_its_wait_to_no_other_step() {
+    let store = Arc::new(Memory::new());
+    let mut test = locked(&store);
+    let harmless = propose(&test, "any(2 of (alice, bob, carol), kms)");
+    let long_ago = Timestamp::now() - SignedDuration::from_hours(500);
+    assert!(store.set_modified(&names::change(&harmless.id), long_ago));
+    let pin = test.vault.pin();
+    let lowered =
+        PolicyChange { authority: Authority::Ripe(harmless.id), ..to("any(kms, alice, bob, carol)") };
+    change(&mut test, lowered).unwrap();
+    assert!(matches!(
+        test.runtime.block_on(test.vault.check_pin(&pin)),
+        Err(VaultError::Pinned(PinError::Hurried { .. }))
+    ));
+
+    let store = Arc::new(Memory::new());
+    let mut test = locked(&store);
+    let proposed = propose(&test, "any(kms, alice, bob, carol)");
+    assert!(store.set_modified(&names::change(&proposed.id), long_ago));
+    let ripe = look(&test, &proposed.id, later(73));
+    apply(&mut test, &ripe).unwrap();
+    let certificate = Timestamp::now() - SignedDuration::from_hours(400);
+    assert!(store.set_modified(&names::certificate(&proposed.id), certificate));
+    let raised = PolicyChange { authority: Authority::Revocation, ..to("2 of (alice, bob, carol)") };
+    change(&mut test, raised).unwrap();
+    let pin = test.vault.pin();
+    let replayed = PolicyChange { authority: Authority::Ripe(proposed.id), ..to("any(alice, bob, carol)") };
+    change(&mut test, replayed).unwrap();
+    assert!(matches!(
+        test.runtime.block_on(test.vault.check_pin(&pin)),
+        Err(VaultError::Pinned(PinError::Hurried { .. }))
+    ));
+}
+
 #[test]
 fn a_shorter_time_lock_waits_for_the_longer_one() {
     let mut test = locked(&Arc::new(Memory::new()));

@@ -8,8 +8,7 @@ use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
 use clap::Args;
 use std::path::{Path, PathBuf};
-use strongroom_custody::ReasonCode;
-use strongroom_custody::Switch;
+use strongroom_custody::{ReasonCode, Switch};
 use strongroom_format::change::{RevocationProof, What};
 use strongroom_vault::changes::Authority;
 use strongroom_vault::keyring::PolicyChange;
@@ -28,8 +27,11 @@ pub struct RevokeArgs {
     pub prove: Option<PathBuf>,
 }
 
-fn prove(context: &Context, name: &str, file: &Path) -> Result<(), CliError> {
-    let session = Session::open(context, ReasonCode::Admin)?;
+fn prove(context: &Context, session: &Session, name: &str, file: &Path) -> Result<(), CliError> {
+    if file.exists() {
+        let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+        return Err(CliError::file("written", file, &exists));
+    }
     let handle = session.metadata()?;
     let holder =
         session.custody.holder(name).cloned().ok_or_else(|| {
@@ -39,8 +41,7 @@ fn prove(context: &Context, name: &str, file: &Path) -> Result<(), CliError> {
     let measured = prove::measure(&handle, vault, name, custody, &session.reason, || {
         session.block_on(holder.switch(Switch::Off)).map_err(|error| switch::not_switched(name, error))
     })?;
-    let (_, dataset) = (name, session.dataset.as_str());
-    let signed = vault.sign_proof(&measured, (name, dataset), custody, &session.reason);
+    let signed = vault.sign_proof(&measured, (name, &session.dataset), custody, &session.reason);
     let (proof, bytes) = session.block_on(signed)?;
     write_new(file, &bytes)?;
     show_proof(context, &proof)
@@ -70,13 +71,12 @@ pub(super) fn show_proof(context: &Context, proof: &RevocationProof) -> Result<(
 /// # Errors
 /// As [`change::remove`]; [`ErrorKind::Problems`] where it is out of the policies and a dataset has no new epoch yet.
 pub(super) fn run(args: &RevokeArgs, context: &Context) -> Result<(), CliError> {
+    let mut session = Session::open(context, ReasonCode::Admin)?;
+    let wanted = change::without_holder(&args.remove, context, &session)?;
     if let Some(file) = &args.prove {
-        prove(context, &args.remove.name, file)?;
+        prove(context, &session, &args.remove.name, file)?;
     }
     let args = &args.remove;
-
-    let mut session = Session::open(context, ReasonCode::Admin)?;
-    let wanted = change::without_holder(args, context, &session)?;
     let seed =
         rewrap::change(context, &mut session, PolicyChange { authority: Authority::Revocation, ..wanted })?;
     let forget = (!args.keep_old).then_some(Authority::Harmless);
