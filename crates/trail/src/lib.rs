@@ -10,6 +10,7 @@
 //! - Invariant: nothing is passed over in silence. What could not be read is a [`problem::Problem`] with its place.
 //! - Invariant: absence proves something only where the trail is whole.
 
+pub mod audit;
 pub mod cloudtrail;
 pub mod coverage;
 pub mod digest;
@@ -17,6 +18,7 @@ pub mod event;
 pub mod files;
 pub mod limits;
 pub mod names;
+pub mod others;
 pub mod problem;
 mod reading;
 pub mod reconcile;
