@@ -13,6 +13,7 @@
 pub mod audit;
 pub mod cloudtrail;
 pub mod coverage;
+pub mod detect;
 pub mod digest;
 pub mod event;
 pub mod files;
@@ -23,5 +24,6 @@ pub mod problem;
 mod reading;
 pub mod reconcile;
 pub mod records;
+pub mod report;
 
 pub use reading::{Options, Summary, read};
