@@ -1,0 +1,7 @@
+//! The crate as its callers see it.
+
+mod common;
+mod detect;
+mod join;
+mod read;
+mod report;
