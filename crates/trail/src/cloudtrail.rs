@@ -291,3 +291,17 @@ fn operation(service: &str, name: &str) -> Operation {
         _ => Operation::Management,
     }
 }
+
+/// Account, region and time of a log's file name: `<account>_CloudTrail_<region>_<YYYYMMDDTHHmmZ>_<random>.json.gz`.
+pub(crate) fn log_name(name: &str) -> Option<(&str, &str, Timestamp)> {
+    let (account, rest) = name.split_once("_CloudTrail_")?;
+    let mut parts = rest.split('_');
+    let (region, time) = (parts.next()?, parts.next()?);
+    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
+    if digits.len() != 12 || !time.is_ascii() {
+        return None;
+    }
+    let (date, clock) = digits.split_at(8);
+    let text = format!("{}-{}-{}T{}:{}:00Z", &date[..4], &date[4..6], &date[6..], &clock[..2], &clock[2..]);
+    Some((account, region, text.parse().ok()?))
+}

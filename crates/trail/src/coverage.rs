@@ -6,7 +6,10 @@
 
 pub mod selectors;
 
-use crate::event::{Event, Provider};
+use crate::{
+    event::{Event, Provider},
+    reading::Summary,
+};
 use jiff::{SignedDuration, Timestamp};
 use selectors::{Admits, Selectors};
 use std::collections::BTreeMap;
@@ -121,7 +124,7 @@ impl Coverage {
     ///
     /// Which trail a call was about is not looked at: another trail may go on, but nobody can know from here.
     pub fn add_events<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
-        let mut changes: BTreeMap<(String, String), Vec<(Timestamp, Option<String>, &str)>> = BTreeMap::new();
+        let mut changes: BTreeMap<(String, String), Vec<Change<'_>>> = BTreeMap::new();
         for event in events {
             self.area(&event.account, &event.region).seen.add(hour(event.time));
             if event.provider != Provider::Aws || event.failed() {
@@ -170,6 +173,23 @@ impl Coverage {
         }
     }
 
+    /// Takes in what could not be read: events may be in it that nobody saw. `delivery` is how much older than its file an
+    /// event may be. A file whose name tells neither account nor time may hold any event.
+    pub fn add_unread(&mut self, summary: &Summary, delivery: SignedDuration) {
+        for file in &summary.incomplete {
+            let why = format!("{file} could not be read as a whole");
+            match crate::cloudtrail::log_name(file.rsplit('/').next().unwrap_or(file)) {
+                Some((account, _, time)) => {
+                    let start = time.saturating_sub(delivery).unwrap_or(Timestamp::MIN);
+                    // Names have minutes, and files are written after their minute.
+                    let end = time.saturating_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX);
+                    self.add_blind(account, Span { start, end }, why);
+                }
+                None => self.add_blind("", Span { start: Timestamp::MIN, end: Timestamp::MAX }, why),
+            }
+        }
+    }
+
     /// What it is worth that an event of `time` is not there. `delivery` is how long its delivery may take.
     #[must_use]
     pub fn absence(&self, account: &str, region: &str, time: Timestamp, delivery: SignedDuration) -> Absence {
@@ -191,6 +211,9 @@ impl Coverage {
         }
     }
 }
+
+/// When a trail was changed, why it is blind since then, and in what it was changed.
+type Change<'a> = (Timestamp, Option<String>, &'a str);
 
 fn trail_name(event: &Event) -> String {
     let request = event.parameters.get("request");
@@ -266,5 +289,22 @@ mod tests {
         coverage.add_blind("1", span(5, 9), "stopped");
         assert_eq!(coverage.absence("1", "eu", at(5), delivery), Absence::Unproven("stopped".into()));
         assert_eq!(coverage.absence("1", "eu", at(9), delivery), Absence::Proven);
+    }
+
+    #[test]
+    fn what_could_not_be_read_blinds_its_time_or_all() {
+        let mut coverage = Coverage::default();
+        let noon: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let hours = SignedDuration::from_hours;
+        coverage.area("1", "eu").proven.add(Span { start: noon - hours(99), end: noon + hours(99) });
+        let mut summary = Summary::default();
+        summary.incomplete.insert("AWSLogs/1_CloudTrail_eu_20260301T1200Z_x.json.gz".into());
+        coverage.add_unread(&summary, hours(2));
+        let absence = |coverage: &Coverage, time| coverage.absence("1", "eu", time, hours(2));
+        assert_eq!(absence(&coverage, noon - hours(3)), Absence::Proven);
+        assert!(matches!(absence(&coverage, noon - hours(1)), Absence::Unproven(_)));
+        summary.incomplete.insert("other.json".into());
+        coverage.add_unread(&summary, hours(2));
+        assert!(matches!(absence(&coverage, noon - hours(3)), Absence::Unproven(_)));
     }
 }

@@ -7,7 +7,7 @@ mod patterns;
 mod policy;
 mod rules;
 
-pub use rules::RULES;
+pub use rules::rules;
 
 use crate::event::{Event, Provider};
 use jiff::{SignedDuration, Timestamp};
@@ -136,7 +136,7 @@ impl Options {
         }
         if event.service == crate::cloudtrail::S3 && event.name != "CopyObject" {
             let bucket = request(event, "bucketName").unwrap_or_default();
-            return self.buckets.is_empty() || self.buckets.iter().any(|ours| *ours == bucket);
+            return self.buckets.is_empty() || self.buckets.contains(&bucket);
         }
         let about_a_key = !event.keys.is_empty() && !event.name.ends_with("Alias");
         !about_a_key
@@ -174,7 +174,7 @@ pub fn detect(events: &[Event], options: &Options) -> Vec<Detection> {
     let mut found = Vec::new();
     for at in &order {
         let event = &events[*at];
-        for rule in RULES.iter().filter(|rule| matches_call(rule, event) && (rule.when)(event, options)) {
+        for rule in rules().filter(|rule| matches_call(rule, event) && (rule.when)(event, options)) {
             found.push(detection(rule, *at, event, detail(event)));
         }
     }

@@ -348,7 +348,9 @@ mod tests {
         }
     }
 
-    fn all(text: &[u8], step: usize) -> (Vec<(String, u64)>, Vec<(ProblemKind, u64)>) {
+    type All = (Vec<(String, u64)>, Vec<(ProblemKind, u64)>);
+
+    fn all(text: &[u8], step: usize) -> All {
         let (mut records, mut problems) = (Vec::new(), Vec::new());
         split(Dribble(text, step), &mut Vec::new(), |item| match item {
             Item::Record(bytes, at) => records.push((String::from_utf8_lossy(bytes).into_owned(), at)),

@@ -1,18 +1,21 @@
 //! What takes several events: bursts, first times, sequences.
 
-use super::{Detection, Options, RULES, Rule, detection};
+use super::{Detection, Options, Rule, detection, rules};
 use crate::event::{Event, Operation, Provider};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
+/// What of an event may be new.
+type ValueOf = fn(&Event) -> String;
+
 fn rule(id: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.id == id)
+    rules().find(|rule| rule.id == id)
 }
 
 pub(super) fn add(events: &[Event], order: &[usize], options: &Options, found: &mut Vec<Detection>) {
     bursts(events, order, options, found);
     replaced(events, order, found);
     if let Some(until) = options.learned_until {
-        let kinds: [(&str, fn(&Event) -> String); 3] = [
+        let kinds: [(&str, ValueOf); 3] = [
             ("first-seen-principal", |event| {
                 event.principal.issuer.clone().unwrap_or_else(|| event.principal.name.clone())
             }),
@@ -74,7 +77,7 @@ fn first_times(
     order: &[usize],
     until: jiff::Timestamp,
     rule: Option<&'static Rule>,
-    value: fn(&Event) -> String,
+    value: ValueOf,
     found: &mut Vec<Detection>,
 ) {
     let Some(rule) = rule else { return };

@@ -2,6 +2,7 @@
 
 use super::{Chain, Fault, FaultKind, PublicKeys, Report, wire};
 use crate::{
+    cloudtrail::log_name,
     coverage::Span,
     files::{self, Found},
     problem::{Place, Problem, quoted},
@@ -329,7 +330,7 @@ impl<'a> Check<'a> {
             .collect();
         for at in 0..self.found.len() {
             let name = self.found[at].name.to_string();
-            let Some((account, region, time)) = log_of(base(&name)) else { continue };
+            let Some((account, region, time)) = log_name(base(&name)) else { continue };
             if listed.contains(&at) {
                 continue;
             }
@@ -389,18 +390,4 @@ fn chain_of(name: &str) -> Option<((String, bool), String)> {
     let (_, rest) = chain.split_once("_CloudTrail-Digest_")?;
     let (region, _) = rest.split_once('_')?;
     Some(((chain.to_owned(), backfill), region.to_owned()))
-}
-
-/// Account, region and time of a log's file name: `<account>_CloudTrail_<region>_<YYYYMMDDTHHmmZ>_<random>.json.gz`.
-fn log_of(name: &str) -> Option<(&str, &str, Timestamp)> {
-    let (account, rest) = name.split_once("_CloudTrail_")?;
-    let mut parts = rest.split('_');
-    let (region, time) = (parts.next()?, parts.next()?);
-    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
-    if digits.len() != 12 || !time.is_ascii() {
-        return None;
-    }
-    let (date, clock) = digits.split_at(8);
-    let text = format!("{}-{}-{}T{}:{}:00Z", &date[..4], &date[4..6], &date[6..], &clock[..2], &clock[2..]);
-    Some((account, region, text.parse().ok()?))
 }

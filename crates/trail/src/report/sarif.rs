@@ -1,7 +1,7 @@
 //! SARIF 2.1.0.
 
 use super::{Report, Seen, clean};
-use crate::{detect::RULES, reconcile::Verdict};
+use crate::{detect::rules, reconcile::Verdict};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn rule(id: &str) -> Value {
-    let known = RULES.iter().find(|rule| rule.id == id).map(|rule| (rule.title, rule.means));
+    let known = rules().find(|rule| rule.id == id).map(|rule| (rule.title, rule.means));
     let of_verdict = || {
         let word = id.strip_prefix("verdict-")?;
         let verdict = Verdict::ALL.iter().find(|verdict| verdict.as_str().eq_ignore_ascii_case(word))?;

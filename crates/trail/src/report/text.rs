@@ -42,14 +42,7 @@ fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
     }
     for found in &report.detections {
         let tried = if found.attempted { ", tried only" } else { "" };
-        writeln!(
-            out,
-            "  {} [{}{tried}] {} {}",
-            found.time,
-            found.severity,
-            found.rule,
-            clean(&found.title.to_owned())
-        )?;
+        writeln!(out, "  {} [{}{tried}] {} {}", found.time, found.severity, found.rule, found.title)?;
         writeln!(out, "    {}", clean(&found.what))?;
         writeln!(
             out,

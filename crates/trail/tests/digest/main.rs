@@ -1,5 +1,7 @@
 //! CloudTrail's digests, made by `make.py`, which shares no code with the crate; then bent in every way.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
+
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use jiff::{SignedDuration, Timestamp};
 use std::{

@@ -1,5 +1,7 @@
 //! The crate as its callers see it.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
+
 mod common;
 mod detect;
 mod join;
