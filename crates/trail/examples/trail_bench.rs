@@ -18,17 +18,36 @@ use std::{
 };
 use strongroom_trail::{Options, files, names::Names, read, records};
 
+/// SplitMix64.
+fn scrambled(n: u64) -> u64 {
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
+}
+
 fn record(n: usize, start: Timestamp) -> Result<String, Box<dyn Error>> {
     let time = start.checked_add(SignedDuration::from_secs(i64::try_from(n)?))?;
     // A cheap generator: neighbours differ, and every run makes the same.
     let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let id = format!("{:08x}-{:04x}-4000-8000-{:012x}", mixed >> 32, mixed & 0xffff, mixed >> 16);
+    let id = |salt: u64| {
+        let (a, b) = (scrambled(mixed ^ salt), scrambled(mixed.rotate_left(17) ^ salt));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+            a >> 32,
+            a & 0xffff,
+            b & 0xfff,
+            a >> 20 & 0xfff,
+            b >> 16
+        )
+    };
+    let (event, request_id, key) = (id(1), id(2), id(3 + n as u64 % 40));
+    let (access, agent) = (scrambled(n as u64 / 20), n % 7);
     let (service, name, request) = if n.is_multiple_of(5) {
         let context = format!(
             r#"{{"strongroom:dataset":"db-{}","strongroom:epoch":"{}","strongroom:purpose":"read","strongroom:vault":"{:032x}"}}"#,
             n % 40,
             n % 12,
-            mixed
+            scrambled(n as u64 % 40)
         );
         let request =
             format!(r#"{{"encryptionAlgorithm":"SYMMETRIC_DEFAULT","encryptionContext":{context}}}"#);
@@ -43,7 +62,7 @@ fn record(n: usize, start: Timestamp) -> Result<String, Box<dyn Error>> {
         ("s3", "ListObjects", request)
     };
     Ok(format!(
-        r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLE:host-{h}","arn":"arn:aws:sts::111122223333:assumed-role/backup/host-{h}","accountId":"111122223333","accessKeyId":"ASIA{mixed:016X}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLE","arn":"arn:aws:iam::111122223333:role/backup","accountId":"111122223333","userName":"backup"}},"attributes":{{"creationDate":"2026-03-01T10:00:00Z","mfaAuthenticated":"false"}}}}}},"eventTime":"{time}","eventSource":"{service}.amazonaws.com","eventName":"{name}","awsRegion":"eu-west-1","sourceIPAddress":"192.0.2.{ip}","userAgent":"aws-sdk-rust/1.3.9 os/linux lang/rust/1.95.0","requestParameters":{request},"responseElements":null,"requestID":"{id}","eventID":"{id}","readOnly":true,"resources":[{{"accountId":"111122223333","type":"AWS::KMS::Key","ARN":"arn:aws:kms:eu-west-1:111122223333:key/{id}"}}],"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"{service}.eu-west-1.amazonaws.com"}}}}"#,
+        r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","principalId":"AROA{access:016X}:host-{h}","arn":"arn:aws:sts::111122223333:assumed-role/backup/host-{h}","accountId":"111122223333","accessKeyId":"ASIA{access:016X}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLE","arn":"arn:aws:iam::111122223333:role/backup","accountId":"111122223333","userName":"backup"}},"attributes":{{"creationDate":"2026-03-01T10:00:00Z","mfaAuthenticated":"false"}}}}}},"eventTime":"{time}","eventSource":"{service}.amazonaws.com","eventName":"{name}","awsRegion":"eu-west-1","sourceIPAddress":"192.0.2.{ip}","userAgent":"aws-sdk-rust/1.3.{agent} os/linux lang/rust/1.95.0","requestParameters":{request},"responseElements":null,"requestID":"{request_id}","eventID":"{event}","readOnly":true,"resources":[{{"accountId":"111122223333","type":"AWS::KMS::Key","ARN":"arn:aws:kms:eu-west-1:111122223333:key/{key}"}}],"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"{service}.eu-west-1.amazonaws.com"}}}}"#,
         h = n % 60,
         ip = n % 250,
     ))

@@ -41,21 +41,30 @@ const S3_NAMES: [&str; 8] = [
     "PutBucketVersioning",
 ];
 
-struct Needles {
-    services: Vec<Finder<'static>>,
-    watched: Vec<Finder<'static>>,
+static SOURCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("eventSource"));
+static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("eventName"));
+/// An escape may stand for any letter of a name.
+static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
+
+/// Whether a record can be of interest, by its bytes alone. Errs on the side of yes: every field of that name is looked
+/// at, wherever it stands, and whatever has an escape for a letter is parsed.
+fn may_matter(record: &[u8], watch: bool) -> bool {
+    let has = |finder: &Finder<'_>, wanted: &dyn Fn(&[u8]) -> bool| {
+        finder.find_iter(record).any(|at| wanted(word(&record[at + finder.needle().len()..])))
+    };
+    let service = |word: &[u8]| word == KMS.as_bytes() || word == CLOUDTRAIL.as_bytes();
+    has(&SOURCE, &service)
+        || watch && has(&NAME, &|word| S3_NAMES.iter().any(|name| name.as_bytes() == word))
+        || ESCAPE.find(record).is_some()
 }
 
-static NEEDLES: LazyLock<Needles> = LazyLock::new(|| Needles {
-    // An escape may hide any letter of a name, so whatever has one is parsed.
-    services: [KMS, CLOUDTRAIL, "\\u00"].map(Finder::new).into(),
-    watched: S3_NAMES.map(Finder::new).into(),
-});
-
-/// Whether a record can be of interest, by its bytes alone. Errs on the side of yes.
-fn may_matter(record: &[u8], watch: bool) -> bool {
-    let hit = |finder: &Finder<'_>| finder.find(record).is_some();
-    NEEDLES.services.iter().any(hit) || watch && NEEDLES.watched.iter().any(hit)
+/// The text that is the value of a field whose name ends here, also where the record is itself within a text.
+fn word(after: &[u8]) -> &[u8] {
+    let between = |byte: &u8| matches!(byte, b'"' | b'\\' | b':' | b' ' | b'\n' | b'\r' | b'\t');
+    let start = after.iter().take_while(|byte| between(byte)).count();
+    let rest = &after[start..];
+    let end = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'.').count();
+    &rest[..end]
 }
 
 pub(crate) fn read_stream(source: impl Read, options: &Options, buffer: &mut Vec<u8>, sink: &mut Sink<'_>) {
