@@ -19,7 +19,7 @@ use tempfile::TempDir;
 struct Bucket(TempDir);
 
 fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/digest/bucket")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/digest/made/whole")
 }
 
 fn inflate(bytes: &[u8]) -> Vec<u8> {
@@ -230,4 +230,48 @@ fn broken_digests_are_reported() {
         fs::write(path, bytes).unwrap();
         assert!(bucket.faults().contains(&FaultKind::Malformed));
     }
+}
+
+/// A bucket of which every signature is right.
+fn odd(name: &str) -> Report {
+    let root = source().with_file_name(name);
+    let mut keys = PublicKeys::default();
+    keys.add_json(&fs::read(root.join("public-keys.json")).unwrap()).unwrap();
+    verify(&root, &keys, Some("trail-bucket"), 1)
+}
+
+fn proven_gaps(report: &Report) -> Vec<String> {
+    let mut coverage = Coverage::default();
+    report.cover(&mut coverage);
+    let gaps = coverage.areas.values().flat_map(|area| area.proven.gaps());
+    gaps.map(|gap| format!("{}..{}", gap.start, gap.end)).collect()
+}
+
+#[test]
+fn hours_without_digests_are_gaps_though_the_chain_holds() {
+    for (name, gap) in [("gap", Some("2026-03-01T12:00:00Z..2026-03-01T13:00:00Z")), ("anew", None)] {
+        let report = odd(name);
+        assert_eq!(
+            report.counts().into_iter().collect::<Vec<_>>(),
+            [(FaultKind::Gap, 1)],
+            "{name}: {report:?}"
+        );
+        assert_eq!(proven_gaps(&report).first().map(String::as_str), gap);
+        assert!(!report.has_tampering());
+    }
+}
+
+#[test]
+fn two_digests_that_follow_the_same_one_are_a_fork() {
+    let report = odd("fork");
+    assert!(report.faults.iter().any(|fault| fault.kind == FaultKind::Fork), "{report:?}");
+    assert!(report.has_tampering());
+}
+
+#[test]
+fn a_signed_digest_in_the_place_of_another_proves_nothing() {
+    let report = odd("swapped");
+    assert!(report.faults.iter().any(|fault| fault.kind == FaultKind::BrokenLink), "{report:?}");
+    assert_eq!(proven_gaps(&report), ["2026-03-01T13:00:00Z..2026-03-01T14:00:00Z"]);
+    assert!(report.faults.iter().any(|fault| fault.kind == FaultKind::UnlistedLog), "{report:?}");
 }

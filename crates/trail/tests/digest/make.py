@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes a bucket of CloudTrail with digests, as AWS's guide describes it, with a key of its own that is thrown away.
 
-It shares no code with the crate: `python3 make.py OUT`. Needs `cryptography`. What it made lies in `bucket/`.
+It shares no code with the crate: `python3 make.py OUT`. Needs `cryptography`. What it made lies in `made/`: a whole bucket, and odd ones whose
+signatures are right.
 """
 import base64, gzip, hashlib, json, pathlib, sys
 from datetime import datetime, timedelta, timezone
@@ -72,17 +73,35 @@ def digest(start, end, logs, previous, metadata, suffix=""):
     return name, data, made
 
 
-previous, n = None, 0
-for hour in range(5):
-    start = START + timedelta(hours=hour)
-    logs = []
-    # The third hour is empty, as hours without events are.
-    for minute in () if hour == 2 else (10, 40):
-        n += 1
-        logs.append(log(start + timedelta(minutes=minute), n, f"request-{n}"))
-    previous = digest(start, start + timedelta(hours=1), logs, previous, hour == 4)
-late = log(START + timedelta(hours=6, minutes=5), 99, "request-99")
-digest(START, START + timedelta(hours=7), [late], None, True, "_backfill")
-keys = {"PublicKeyList": [{"Value": base64.b64encode(der).decode(), "ValidityStartTime": "2026-02-01T00:00:00+00:00",
-                           "ValidityEndTime": "2026-05-01T00:00:00+00:00", "Fingerprint": fingerprint}]}
-put("public-keys.json", json.dumps(keys, indent=2).encode())
+def whole(odd=None):
+    previous, n = None, 0
+    for hour in range(5):
+        start = START + timedelta(hours=hour)
+        if odd == "gap" and hour == 2:
+            continue
+        if odd == "anew" and hour == 3:
+            previous = None
+        logs = []
+        # The third hour is empty, as hours without events are.
+        for minute in () if hour == 2 else (10, 40):
+            n += 1
+            logs.append(log(start + timedelta(minutes=minute), n, f"request-{n}"))
+        before = previous
+        # Whoever stops and starts a trail has digests that nobody follows: their signatures are in the metadata only.
+        previous = digest(start, start + timedelta(hours=1), logs, previous, hour == 4 or odd == "anew")
+        if odd == "fork" and hour == 3:
+            digest(start, start + timedelta(minutes=59), [], before, True)
+        if odd == "swapped" and hour == 3:
+            # Another one in its place, signed, without its logs: the one that follows is chained to the first.
+            digest(start, start + timedelta(hours=1), [], before, True)
+    late = log(START + timedelta(hours=6, minutes=5), 99, "request-99")
+    digest(START, START + timedelta(hours=7), [late], None, True, "_backfill")
+    keys = {"PublicKeyList": [{"Value": base64.b64encode(der).decode(), "ValidityStartTime": "2026-02-01T00:00:00+00:00",
+                               "ValidityEndTime": "2026-05-01T00:00:00+00:00", "Fingerprint": fingerprint}]}
+    put("public-keys.json", json.dumps(keys, indent=2).encode())
+
+
+BASE = OUT
+for name in ("whole", "gap", "anew", "fork", "swapped"):
+    OUT = BASE / name
+    whole(name)
