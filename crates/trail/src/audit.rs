@@ -8,6 +8,7 @@
 //! Nobody signs these lines. What is absent from them proves nothing to somebody who does not trust the server's host.
 
 use crate::{
+    coverage::{Coverage, Span},
     event::{self, Context, Event, Operation, Provider},
     files,
     problem::{Place, Problem, ProblemKind, quoted},
@@ -307,6 +308,24 @@ fn event_of(
     event.principal.access_key = text(|auth| &auth.accessor);
     event.principal.source_ip.clone_from(&request.remote_address);
     event
+}
+
+impl Devices {
+    /// Adds to a coverage from the first to the last line of every device: claimed, since nobody signs them. A file with
+    /// damage says nothing.
+    pub fn cover(&self, coverage: &mut Coverage) {
+        let damaged: BTreeSet<&str> = self
+            .problems
+            .iter()
+            .filter(|problem| problem.kind.hides_records())
+            .map(|problem| &*problem.place.file)
+            .collect();
+        for (device, (start, end)) in &self.spans {
+            if !damaged.contains(&**device) {
+                coverage.area("", "").claimed.add(Span { start: *start, end: *end });
+            }
+        }
+    }
 }
 
 /// Whether an event was bound to `associated_data`. Devices hash the Base64 text that the client sent.

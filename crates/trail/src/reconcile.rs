@@ -12,7 +12,11 @@ mod uses;
 
 pub use uses::{KeyUse, key_uses};
 
-use crate::{coverage::Coverage, event::Event};
+use crate::{
+    audit::{self, Bound, HashCheck},
+    coverage::Coverage,
+    event::{Context, Event, Provider},
+};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -202,4 +206,53 @@ pub fn reconcile(
         *result.counts.entry(finding.verdict).or_default() += 1;
     }
     result
+}
+
+/// How many bindings of matched events were checked with their server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bindings {
+    /// Bound to what the ledger says.
+    pub same: u64,
+    /// Bound to something else: now a MISMATCH.
+    pub other: u64,
+    /// The log says nothing of it.
+    pub unknown: u64,
+}
+
+impl Reconciliation {
+    /// Checks the hashed bindings of what matched, as audit devices write them. What differs becomes a MISMATCH.
+    ///
+    /// # Errors
+    /// Why the server could not be asked. What was checked until then stays.
+    pub fn check_bindings(
+        &mut self,
+        uses: &[KeyUse],
+        events: &[Event],
+        check: &mut dyn HashCheck,
+    ) -> Result<Bindings, String> {
+        let mut bindings = Bindings::default();
+        for finding in self.findings.iter_mut().filter(|finding| finding.verdict == Verdict::Matched) {
+            let event = finding.event.and_then(|at| events.get(at));
+            let key_use = finding.key_use.and_then(|at| uses.get(at));
+            let (Some(event), Some(key_use)) = (event, key_use) else { continue };
+            if !matches!(event.context, Context::Hashed(_)) {
+                bindings.unknown += u64::from(event.provider == Provider::Transit);
+                continue;
+            }
+            match audit::bound_to(event, &key_use.associated_data(), check)? {
+                Bound::Same => bindings.same += 1,
+                Bound::Unknown => bindings.unknown += 1,
+                Bound::Other => {
+                    bindings.other += 1;
+                    finding.verdict = Verdict::Mismatch;
+                    finding.reasons.push("context: the provider was given another one".into());
+                    *self.counts.entry(Verdict::Mismatch).or_default() += 1;
+                    if let Some(count) = self.counts.get_mut(&Verdict::Matched) {
+                        *count = count.saturating_sub(1);
+                    }
+                }
+            }
+        }
+        Ok(bindings)
+    }
 }

@@ -263,7 +263,9 @@ impl<'a> Check<'a> {
                 (None, None) => {
                     if let Some(before) = older {
                         let (ended, begins) = (digests[before].end, document.digest_start_time);
-                        let what = format!("a chain begins anew: no digest from {ended} to {begins}");
+                        let what = format!(
+                            "a chain begins anew: the one before ended at {ended}, this one begins at {begins}"
+                        );
                         self.fault(FaultKind::Gap, key, what);
                     }
                 }

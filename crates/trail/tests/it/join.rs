@@ -8,6 +8,7 @@ use strongroom_ledger::entry::{
     Code, Entry, OperationId, OutcomeResult, Phase, SCHEMA, Time, Verb, What, Who, Why,
 };
 use strongroom_trail::{
+    audit,
     coverage::{Coverage, Span},
     event::{Context, Event, Operation, Provider},
     problem::Place,
@@ -229,6 +230,63 @@ fn duplicates_twins_and_services() {
     assert_eq!(one(&[], &events(&[service.clone()]), &whole(), &options()).0, Verdict::Unexplained);
     let allowed = Options { services: vec!["backup.amazonaws.com".into()], ..options() };
     assert_eq!(one(&[], &events(&[service]), &whole(), &allowed).0, Verdict::Service);
+}
+
+#[test]
+fn transit_is_joined_and_its_bindings_are_checked_with_the_server() {
+    let mut one = key_use(1, Verb::Unwrap, 0, Some("a53e7826-0000-4000-8000-000000000001"));
+    (one.kind, one.key_id) = ("transit".into(), Some("transit/k".into()));
+    let mut reader = audit::Reader::new(&["transit"]);
+    for kind in ["request", "response"] {
+        let line = json!({ "time": at(1).to_string(), "type": kind, "auth": { "entity_id": "e" }, "request": {
+            "id": "a53e7826-0000-4000-8000-000000000001", "operation": "update", "path": "transit/decrypt/k",
+            "data": { "ciphertext": "hmac-sha256:00", "associated_data": "hmac-sha256:beef" } } });
+        reader.read("main", line.to_string().as_bytes());
+    }
+    let devices = reader.finish();
+    let uses = [one];
+    let mut result = reconcile(&uses, &devices.events, &whole(), &options());
+    assert_eq!(verdicts(&result), [Verdict::Matched]);
+    let expected = data_encoding::BASE64.encode(&uses[0].associated_data());
+    let mut right =
+        |_: &str, text: &str| Ok(if text == expected { "hmac-sha256:beef" } else { "" }.to_owned());
+    let bindings = result.check_bindings(&uses, &devices.events, &mut right).unwrap();
+    assert_eq!((bindings.same, bindings.other, verdicts(&result)), (1, 0, vec![Verdict::Matched]));
+    let mut wrong = |_: &str, _: &str| Ok("hmac-sha256:0000".to_owned());
+    let bindings = result.check_bindings(&uses, &devices.events, &mut wrong).unwrap();
+    assert_eq!((bindings.other, verdicts(&result)), (1, vec![Verdict::Mismatch]));
+    assert_eq!((result.counts[&Verdict::Mismatch], result.counts[&Verdict::Matched]), (1, 0));
+    let mut failing = |_: &str, _: &str| Err("sealed".to_owned());
+    let mut again = reconcile(&uses, &devices.events, &whole(), &options());
+    assert_eq!(again.check_bindings(&uses, &devices.events, &mut failing), Err("sealed".into()));
+
+    // Of a log that nobody signs, absence is a claim; damage makes it none.
+    let mut coverage = Coverage::default();
+    devices.cover(&mut coverage);
+    assert_eq!(
+        coverage.areas[&(String::new(), String::new())].claimed.as_slice().len(),
+        0,
+        "one moment is no time"
+    );
+    let mut reader = audit::Reader::new(&["transit"]);
+    for second in [0, 90_000] {
+        let line = json!({ "time": at(second).to_string(), "type": "request", "request": { "id": "x", "path": "sys/health" } });
+        reader.read("main", line.to_string().as_bytes());
+    }
+    let mut coverage = Coverage::default();
+    reader.finish().cover(&mut coverage);
+    let late = [KeyUse { time: at(5), ..uses[0].clone() }];
+    let verdict = |believe_claims, coverage: &Coverage| {
+        one_verdict(&late, coverage, &Options { believe_claims, ..options() })
+    };
+    assert_eq!(
+        (verdict(false, &coverage), verdict(true, &coverage)),
+        (Verdict::Unverifiable, Verdict::Phantom)
+    );
+}
+
+fn one_verdict(uses: &[KeyUse], coverage: &Coverage, options: &Options) -> Verdict {
+    one(uses, &[], coverage, options).0
 }
 
 #[test]
