@@ -171,14 +171,16 @@ impl Reader {
         let span = self.devices.entry(Arc::clone(device)).or_insert((time, time));
         *span = (span.0.min(time), span.1.max(time));
         let request = line.request.as_ref().ok_or("a line has no request")?;
-        let id = request.id.as_deref().ok_or("a line has no request id")?;
         let path = request.path.as_deref().unwrap_or("").trim_matches('/');
         let Some(what) = self.what(request, path) else { return Ok(()) };
+        // What the server asks of itself has no id, and nobody can have been told one.
+        let own = format!("{time}/{path}");
+        let id = request.id.as_deref().unwrap_or(&own);
         let place = Place { file: Arc::clone(device), offset: at };
         let fresh = || Pair {
             event: event_of(&line, request, id, path, &what, Event::new(Provider::Transit, place, time)),
-            requested: false,
-            answered: false,
+            requested: request.id.is_none(),
+            answered: request.id.is_none(),
             devices: BTreeSet::new(),
         };
         let pair = self.requests.entry(id.to_owned()).or_insert_with(fresh);
@@ -285,7 +287,8 @@ fn event_of(
         service: "transit".into(),
         account: request.namespace.as_ref().and_then(|space| space.path.clone()).unwrap_or_default(),
         id: id.to_owned(),
-        request_id: Some(id.to_owned()),
+        request_id: request.id.clone(),
+        by_provider: request.id.is_none(),
         name: format!("{verb} {path}"),
         operation,
         keys: key
@@ -401,6 +404,14 @@ mod tests {
         assert!(all.events[0].was_denied());
         let half = read(&[("main", answer)]);
         assert_eq!((half.unasked, half.unanswered), (1, 0));
+    }
+
+    #[test]
+    fn what_the_server_asks_of_itself_has_no_id() {
+        let text = line("request", "01", "sys/mounts/secret", "").replace(&format!("\"id\":\"{ID}\","), "");
+        let all = read(&[("main", text)]);
+        assert!(all.problems.is_empty() && all.unanswered + all.unasked == 0, "{all:?}");
+        assert!(all.events[0].by_provider && all.events[0].request_id.is_none());
     }
 
     #[test]

@@ -7,3 +7,4 @@ mod detect;
 mod join;
 mod read;
 mod report;
+mod services;

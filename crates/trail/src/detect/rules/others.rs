@@ -40,6 +40,11 @@ fn is_transit_export(event: &Event, _: &Options) -> bool {
     ["/export/", "/byok-export/", "/backup/"].iter().any(|part| event.name.contains(part))
 }
 
+/// Mounting something new takes nothing away.
+fn is_no_new_mount(event: &Event, _: &Options) -> bool {
+    !event.name.starts_with("update sys/mounts/") || event.name.ends_with("/tune")
+}
+
 fn is_a_key(event: &Event, _: &Options) -> bool {
     event.name.contains("/keys/") && !event.name.ends_with("/soft-delete")
 }
@@ -141,7 +146,7 @@ pub(super) static RULES: &[Rule] = &[
         Transit,
         "transit",
         ["delete sys/mounts/*", "update sys/remount*", "update sys/mounts/*"],
-        always,
+        is_no_new_mount,
         "a secrets engine was removed, moved or changed",
         "Its keys are gone, or are called otherwise.",
         AT_ONCE,
