@@ -201,6 +201,9 @@ impl<'a> Join<'a> {
                 open.entry((key_use.verb, key_use.time)).or_default().push(at);
             }
         }
+        // No key use that began earlier than this can still have been going on.
+        let took = |one: &KeyUse| one.ended.unwrap_or(one.time).duration_since(one.time);
+        let longest = self.uses.iter().map(took).max().unwrap_or_default().saturating_add(self.options.skew);
         for at in order {
             let event = &self.events[at];
             let service = event
@@ -213,9 +216,10 @@ impl<'a> Join<'a> {
                 self.say(Verdict::Service, Some(at), None, JoinedBy::Nothing, vec![what]);
                 continue;
             }
+            let earliest = event.time.saturating_sub(longest).unwrap_or(Timestamp::MIN);
             let latest = event.time.saturating_add(self.options.skew).unwrap_or(Timestamp::MAX);
             let found = verb_of(event.operation).and_then(|verb| {
-                let range = (verb, Timestamp::MIN)..=(verb, latest);
+                let range = (verb, earliest)..=(verb, latest);
                 open.range(range).flat_map(|(_, uses)| uses).copied().find(|at| self.is_candidate(*at, event))
             });
             if let Some(key_use) = found {
