@@ -92,8 +92,11 @@ fn take_record(bytes: &[u8], at: u64, options: &Options, sink: &mut Sink<'_>, de
     let record: Record<'_> = match serde_json::from_slice(bytes) {
         Ok(record) => record,
         Err(error) => {
+            // Within a text, the place is not that in the file.
+            let within =
+                if depth == 0 && error.line() == 1 { error.column().saturating_sub(1) as u64 } else { 0 };
             let what = format!("a record is malformed: {}", quoted(&error.to_string()));
-            return sink.problem(ProblemKind::Record, what, at + error.column().saturating_sub(1) as u64);
+            return sink.problem(ProblemKind::Record, what, at + within);
         }
     };
     if depth < 2 {

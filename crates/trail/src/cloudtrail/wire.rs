@@ -50,6 +50,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// A flag; some tools write it as a text.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Flag {
+        Flag(bool),
+        Text(String),
+    }
+    Ok(match Option::<Flag>::deserialize(deserializer)? {
+        Some(Flag::Flag(flag)) => Some(flag),
+        Some(Flag::Text(text)) => text.parse().ok(),
+        None => None,
+    })
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record<'a> {
@@ -83,6 +98,7 @@ pub(super) struct Record<'a> {
     pub(super) request_id: Option<Text<'a>>,
     #[serde(borrow, rename = "eventID")]
     pub(super) event_id: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "flag")]
     pub(super) read_only: Option<bool>,
     #[serde(borrow)]
     pub(super) resources: Option<Vec<Resource<'a>>>,

@@ -59,6 +59,18 @@ fn every_layout_gives_the_same_events() {
 }
 
 #[test]
+fn texts_in_the_place_of_flags_and_capitals_are_read() {
+    let mut odd = decrypt("e1", 5);
+    odd["readOnly"] = json!("true");
+    odd["requestParameters"] =
+        json!({ "CiphertextBlob": "xyz", "EncryptionContext": { "a": "b" }, "KeyId": "k1" });
+    let (events, summary) = read_bytes("a.json", odd.to_string());
+    assert!(summary.problems.is_empty(), "{:?}", summary.problems);
+    assert_eq!(events[0].read_only, Some(true));
+    assert_eq!(events[0].context, Context::Pairs([("a".to_owned(), "b".to_owned())].into()));
+}
+
+#[test]
 fn names_of_keys_are_resolved() {
     let mut alias = record("e1", 1, "GenerateDataKey", json!({ "keyId": "alias/backup" }));
     let mut bare = record("e2", 2, "Encrypt", json!({ "keyId": "k1" }));
