@@ -60,7 +60,7 @@ impl World<'_, '_> {
         let on_it = match &statement.resources {
             // Only trust policies have none.
             None => Formula::True,
-            Some(resources) => self.resource_matches(resources, statement.effect),
+            Some(resources) => self.resource_matches(resources),
         };
         if on_it == Formula::False {
             return (Formula::False, Some(Match::OtherResource));
@@ -76,7 +76,7 @@ impl World<'_, '_> {
         (Formula::all(parts), None)
     }
 
-    fn resource_matches(&self, resources: &Listed<Template>, effect: Effect) -> Formula {
+    fn resource_matches(&self, resources: &Listed<Template>) -> Formula {
         let named = Formula::any(resources.entries.iter().map(|pattern| {
             match pattern.resolve(|key| self.substitute(key)) {
                 Ok(Some(glob)) => {
@@ -91,8 +91,6 @@ impl World<'_, '_> {
                 Err(why) => self.unresolved(why, "the resource", pattern),
             }
         }));
-        // What a policy variable stands for that is not in the request makes no exception.
-        let _ = effect;
         if resources.except { named.not() } else { named }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Sum {
     denials: Vec<(Layer, Formula)>,
     /// What has to allow, by layer, in the order in which AWS looks.
     gates: Vec<(Layer, Formula)>,
+    /// What allows in the end: the ways through the gates that belong together.
+    allowed: Vec<Formula>,
 }
 
 impl Sum {
@@ -64,22 +66,24 @@ impl Sum {
         let session = session(world, request, steps);
         denials.push((Layer::Session, session.deny));
         let granted = world.granted(steps);
-        gates.extend(core(world, &naming, &identity.allow, &boundary.allow, &session.allow, &granted));
-        Self { denials, gates }
+        let (core, whole) = core(world, &naming, &identity.allow, &boundary.allow, &session.allow, &granted);
+        gates.extend(core);
+        Self { denials, gates, allowed: vec![whole] }
     }
 
     /// All of several requests.
     pub(super) fn together(sums: Vec<Self>) -> Self {
-        let mut whole = Self { denials: Vec::new(), gates: Vec::new() };
+        let mut whole = Self { denials: Vec::new(), gates: Vec::new(), allowed: Vec::new() };
         for sum in sums {
             whole.denials.extend(sum.denials);
             whole.gates.extend(sum.gates);
+            whole.allowed.extend(sum.allowed);
         }
         whole
     }
 
     pub(super) fn decide(&self) -> Decision {
-        let allowed = Formula::all(self.gates.iter().map(|(_, gate)| gate.clone()));
+        let allowed = Formula::all(self.gates.iter().map(|(_, gate)| gate).chain(&self.allowed).cloned());
         let denied = Formula::any(self.denials.iter().map(|(_, denial)| denial.clone()));
         verdict(&Formula::all([allowed, denied.not()]), || self.denial())
     }
@@ -115,8 +119,7 @@ fn operation(world: &World<'_, '_>) -> Formula {
     Formula::True
 }
 
-fn step(world: &World<'_, '_>, layer: Layer, hung: &Hung<'_>, statement: &Statement, matched: Match) -> Step {
-    let _ = world;
+fn step(layer: Layer, hung: &Hung<'_>, statement: &Statement, matched: Match) -> Step {
     Step {
         layer,
         policy: Arc::clone(&hung.name),
@@ -187,7 +190,7 @@ fn attached(
                 _ => {}
             }
             if let Some(steps) = steps {
-                steps.push(step(world, layer, hung, statement, outcome(&formula, stopped)));
+                steps.push(step(layer, hung, statement, outcome(&formula, stopped)));
             }
             match statement.effect {
                 _ if statement.not_understood.is_some() => {
@@ -342,7 +345,7 @@ fn resource_policy(
             let named = world.naming(principals, statement.effect);
             let whole = Formula::all([formula.clone(), named.one_of_them()]);
             if let Some(steps) = steps {
-                steps.push(step(world, Layer::Resource, hung, statement, outcome(&whole, stopped)));
+                steps.push(step(Layer::Resource, hung, statement, outcome(&whole, stopped)));
             }
             if statement.not_understood.is_some() {
                 naming.itself = Formula::any([naming.itself.clone(), formula.clone()]);
@@ -418,7 +421,7 @@ fn session(world: &World<'_, '_>, request: &Request, steps: &mut Steps<'_, '_>) 
     attached(world, Layer::Session, &parts, false, steps)
 }
 
-/// What allows, once nothing denies.
+/// What allows, once nothing denies: by layer, and as a whole.
 fn core(
     world: &World<'_, '_>,
     naming: &Naming,
@@ -426,7 +429,7 @@ fn core(
     boundary: &Formula,
     session: &Formula,
     granted: &Granted,
-) -> Vec<(Layer, Formula)> {
+) -> (Vec<(Layer, Formula)>, Formula) {
     let limits = Formula::all([boundary.clone(), session.clone()]);
     let through_identity = Formula::all([identity.clone(), limits.clone()]);
     let needs_policy = world.on_key() || world.assumes_role();
@@ -440,7 +443,7 @@ fn core(
                 granted.directly.clone(),
                 granted.to_account.clone(),
             ]);
-            return vec![(Layer::Resource, directly)];
+            return (vec![(Layer::Resource, directly.clone())], directly);
         }
         // A policy that names the role of a session is bound by what its boundary and session do not allow; one that
         // names the session or the user is not
@@ -490,13 +493,13 @@ fn core(
     let whole = Formula::any([directly.clone(), Formula::all([delegated.clone(), through_identity.clone()])]);
     // For telling where it fails: what has to allow when nothing allows directly.
     let or_directly = |formula: &Formula| Formula::any([directly.clone(), formula.clone()]);
-    vec![
+    let gates = vec![
         (Layer::Resource, or_directly(&delegated)),
         (Layer::Identity, or_directly(identity)),
         (Layer::Boundary, or_directly(boundary)),
         (Layer::Session, or_directly(session)),
-        (Layer::Identity, whole),
-    ]
+    ];
+    (gates, whole)
 }
 
 impl World<'_, '_> {

@@ -58,7 +58,7 @@ fn constraints_bind_operations_with_an_encryption_context() {
         let setting = Setting::new(&[], &[]).granting(grant(ROLE, &operations, Some(constraints.clone())));
         let mut request = Request::new(session(ROLE), action, KEY);
         let pairs = context.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        request.context = Context { encryption_context: Some(pairs), ..Context::default() };
+        request.context.encryption_context = Some(pairs);
         setting.decide(&request) == Decision::Allowed
     };
     let (right, more) = ([("department", "IT")], [("Department", "IT"), ("b", "c")]);
