@@ -59,10 +59,10 @@ impl Glob {
         for at in 0..self.tokens.len() {
             match self.tokens[at] {
                 Token::Char(':') => colons += 1,
-                Token::Many if colons < 5 => {
-                    if !matches!(self.tokens.get(at + 1), None | Some(Token::Char(':'))) {
-                        self.tokens[at] = Token::ManyInSegment;
-                    }
+                Token::Many
+                    if colons < 5 && !matches!(self.tokens.get(at + 1), None | Some(Token::Char(':'))) =>
+                {
+                    self.tokens[at] = Token::ManyInSegment;
                 }
                 _ => {}
             }
