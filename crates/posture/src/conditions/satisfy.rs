@@ -169,3 +169,64 @@ fn patterns_part(on_key: &[(&Atom, bool)]) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditions::{Operator, Source};
+
+    fn literal(operator: &str, value: &str) -> Formula {
+        let operator = Operator::parse(operator).unwrap();
+        let glob = if operator.has_wildcards() { Glob::new(value) } else { Glob::exact(value) };
+        let atom = Atom {
+            key: "k".into(),
+            source: Source::AttackerChosen,
+            several: false,
+            operator,
+            values: vec![Arc::new(glob)],
+            opaque: false,
+        };
+        Formula::Literal(Literal::Condition(Arc::new(atom), true))
+    }
+
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+    #[test]
+    fn contradictions_on_one_key_are_found_and_no_others() {
+        for (one, a, two, b, can) in [
+            ("StringEquals", "a", "StringEquals", "b", false),
+            ("StringEquals", "a", "StringNotEquals", "a", false),
+            ("StringEqualsIgnoreCase", "a", "StringNotEquals", "a", true),
+            ("StringLike", "a*", "StringLike", "*b", true),
+            ("StringLike", "a*", "StringLike", "b*", false),
+            ("Null", "true", "StringEquals", "a", false),
+            ("Null", "true", "StringEqualsIfExists", "a", true),
+            ("NumericLessThan", "7", "NumericGreaterThan", "7", false),
+            ("NumericLessThan", "8", "NumericGreaterThan", "7", true),
+            ("DateLessThan", "2020-01-01", "DateGreaterThan", "2021-01-01", false),
+            ("IpAddress", "10.0.0.0/8", "IpAddress", "192.168.0.0/16", false),
+            ("IpAddress", "10.0.0.0/8", "NotIpAddress", "10.0.0.0/9", true),
+            ("Bool", "true", "Bool", "false", false),
+        ] {
+            let both = Formula::all([literal(one, a), literal(two, b)]);
+            assert_eq!(both.can_hold(), can, "{one} {a} {two} {b}");
+        }
+        assert!(Formula::any([literal("Bool", "true"), literal("Bool", "true").not()]).always_holds());
+    }
+
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    #[test]
+    fn absent_keys_and_several_values_count_by_operator() {
+        let test = |name: &str, found: Option<&[&str]>| {
+            Operator::parse(name).unwrap().test(&[Arc::new(Glob::exact("a"))], found)
+        };
+        assert_eq!(test("StringEquals", None), Some(false));
+        assert_eq!(test("StringNotEquals", None), Some(true));
+        assert_eq!(test("StringEqualsIfExists", None), Some(true));
+        assert_eq!(test("ForAllValues:StringEquals", None), Some(true));
+        assert_eq!(test("ForAnyValue:StringEquals", None), Some(false));
+        assert_eq!(test("ForAllValues:StringEquals", Some(&["a", "b"])), Some(false));
+        assert_eq!(test("ForAnyValue:StringEquals", Some(&["a", "b"])), Some(true));
+        assert_eq!(test("StringEquals", Some(&["a", "b"])), None);
+        assert!(Operator::parse("StringSounds").is_none());
+    }
+}
