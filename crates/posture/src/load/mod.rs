@@ -21,7 +21,7 @@
 mod assemble;
 mod hints;
 mod intern;
-mod json;
+pub(crate) mod json;
 mod limits;
 mod read;
 mod record;
