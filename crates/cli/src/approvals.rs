@@ -103,6 +103,8 @@ pub fn apply(
     let also =
         |label: &str| custody.holder(label).is_some_and(|holder| holder.ready(Operation::Unwrap).is_ok());
     let parts = gathering.open(Timestamp::now(), &also)?;
+    context.ledgers.detail("request", gathering.id().to_string());
+    context.ledgers.detail("approved-by", gathering.progress().approved.join(" "));
     let key = key_path(path);
     std::fs::remove_file(&key).map_err(|error| CliError::file("removed", &key, &error))?;
     let approved = ApprovedKeyholder::all(&request, parts, &custody, Timestamp::now);

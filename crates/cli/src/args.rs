@@ -70,6 +70,13 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
 
+    /// Keep key uses in this file while the ledger is out of reach [env: STRONGROOM_LEDGER_SPOOL]
+    ///
+    /// Without it, no key is used while the ledger cannot be written. Entries in a spool are signed and in order, and
+    /// are merged when the ledger is back; until then, whoever takes over this host can delete them.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ledger_spool: Option<PathBuf>,
+
     /// Config file [env: STRONGROOM_CONFIG] [default: ~/.config/strongroom/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,

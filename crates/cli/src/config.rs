@@ -60,6 +60,12 @@ pub struct VaultSection {
     pub passphrase_file: Option<PathBuf>,
     /// Command that prints the passphrase.
     pub passphrase_command: Option<String>,
+    /// Where the ledger is, where it is not beside the vault.
+    pub ledger: Option<String>,
+    /// The key that signs the ledger.
+    pub ledger_key: Option<PathBuf>,
+    /// Where key uses are kept while the ledger cannot be reached.
+    pub ledger_spool: Option<PathBuf>,
     /// Cache directory.
     pub cache_dir: Option<PathBuf>,
     /// Compression, as on the command line.
@@ -147,8 +153,10 @@ impl ConfigFile {
             vault.identities.iter_mut().for_each(anchor);
             vault.exclude_files.iter_mut().for_each(anchor);
             vault.passphrase_file.iter_mut().chain(&mut vault.cache_dir).for_each(anchor);
+            vault.ledger_key.iter_mut().chain(&mut vault.ledger_spool).for_each(anchor);
             // A location is a path where it has no scheme.
-            if let Some(location) = vault.location.as_mut().filter(|location| !location.contains("://")) {
+            let locations = vault.location.iter_mut().chain(&mut vault.ledger);
+            for location in locations.filter(|location| !location.contains("://")) {
                 let mut path = PathBuf::from(&*location);
                 anchor(&mut path);
                 *location = path.to_string_lossy().into_owned();

@@ -131,9 +131,18 @@ kinds! {
     /// Key material cannot be wrapped for a provider, or the provider does not take it.
     Import = "SR-0412", exit 5, "Key material cannot be imported",
         "fetch the provider's wrapping key again: `strongroom ceremony fetch`";
+    /// The ledger could not be written, so no key was used, or the use could not be recorded to its end.
+    LedgerUnwritable = "SR-0421", exit 5, "The ledger cannot be written",
+        "no ledger, no key use: make the ledger reachable again; for a host that is offline, see --ledger-spool";
+    /// There is no ledger where one was, or is needed.
+    LedgerMissing = "SR-0422", exit 5, "There is no ledger",
+        "if this vault had a ledger, find out who removed it before a key is used; `strongroom ledger verify` tells more";
     /// Bytes of the vault are not what they were when written.
     Damaged = "SR-0501", exit 4, "Bytes in the vault are damaged or forged",
         "change nothing; `strongroom check --scrub` names every damaged object";
+    /// The ledger was changed, rolled back, forked, or signed by somebody else.
+    LedgerForged = "SR-0502", exit 4, "The ledger is not what it was",
+        "use no key, keep the storage as it is, and compare with what witnesses and other hosts remember";
     /// The work was done except for what was reported.
     Problems = "SR-0601", exit 3, "Finished, but some files or objects had problems", "";
     /// Whoever read our standard output is gone.
@@ -175,6 +184,15 @@ impl CliError {
             next = error.source();
         }
         self
+    }
+
+    /// Adds everything below `error`, which the message has told already.
+    #[must_use]
+    pub fn with_causes_of(self, error: &dyn std::error::Error) -> Self {
+        match error.source() {
+            Some(source) => self.caused_by(source),
+            None => self,
+        }
     }
 
     /// Replaces the hint of the kind.

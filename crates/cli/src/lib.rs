@@ -18,6 +18,7 @@ pub mod escape;
 pub mod exchange;
 pub mod keyholders;
 pub mod keys;
+pub mod ledger;
 pub mod memory;
 pub mod messages;
 pub mod mounted;

@@ -5,6 +5,7 @@ use crate::bug;
 use crate::commands::Context;
 use crate::env::Env;
 use crate::error::{CliError, ErrorKind};
+use crate::ledger::Ledgers;
 use crate::memory;
 use crate::messages::Messages;
 use crate::output::Output;
@@ -14,6 +15,7 @@ use clap::error::ErrorKind as ClapKind;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 use strongroom_vault::progress::Cancel;
 
 /// Runs the command of this process.
@@ -75,8 +77,14 @@ fn run(cli: Cli, env: Env, early_color: bool) -> ExitCode {
         messages.warn(&format!("{name} is set and means nothing{meant}"));
     }
     let output = Arc::new(Output::stdout(settings.json));
-    let context = Context { settings, env, output, messages, cancel: Arc::new(Cancel::new()) };
-    let result = cli.command.run(&context).and_then(|()| context.output.flush());
+    let ledgers = Ledgers::default();
+    let context = Context { settings, env, output, messages, cancel: Arc::new(Cancel::new()), ledgers };
+    let started = Instant::now();
+    if let Some(verb) = cli.command.verb() {
+        context.ledgers.doing(verb);
+    }
+    let result = cli.command.run(&context);
+    let result = context.ledgers.settle(&context, started, result).and_then(|()| context.output.flush());
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

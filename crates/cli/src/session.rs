@@ -5,6 +5,7 @@ use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::exchange::Exchange;
 use crate::keys;
+use crate::ledger::{self, Subject};
 use crate::pins;
 use crate::signals;
 use std::collections::BTreeMap;
@@ -61,6 +62,12 @@ pub fn runtime() -> Result<Arc<Runtime>, CliError> {
 pub fn open_store(runtime: &Runtime, location: &str) -> Result<Arc<dyn Store>, CliError> {
     let location: Location = location.parse()?;
     Ok(runtime.block_on(store::open(&location, RetryPolicy::default()))?)
+}
+
+/// A store that cannot be opened.
+#[must_use]
+pub fn open_store_error(error: store::StoreError) -> CliError {
+    error.into()
 }
 
 /// Why keys are used, by the command and the user's own words.
@@ -131,15 +138,19 @@ impl Session {
         runtime.block_on(pins::check(context, &vault))?;
         let keyring = vault.keyring();
         let secrets = keys::secrets(context, &keyring.vault, &keyring.keyholders);
-        let custody = Custody::new(&keyring.keyholders, secrets, keys::observer(context))
-            .with_lease(context.settings.lease.value);
+        let reason = reason(context, code);
+        let subject =
+            Subject { keyring: Some(keyring), keyholders: &keyring.keyholders, dataset, reason: &reason };
+        let observer = ledger::observe(context, &runtime, location, keys::observer(context), &subject)?;
+        let custody =
+            Custody::new(&keyring.keyholders, secrets, observer).with_lease(context.settings.lease.value);
         let exchange = Exchange::of(Arc::clone(vault.store()), Arc::clone(&runtime));
         let custody = approvals::apply(context, keyring, custody, &exchange)?;
         let settings = &context.settings;
         let cache = settings.cache_dir.as_ref().filter(|_| settings.cache.value);
         Ok(Self {
             custody: Arc::new(custody),
-            reason: reason(context, code),
+            reason,
             dataset: dataset.to_owned(),
             cache: cache.map(|dir| dir.value.clone()),
             vault,

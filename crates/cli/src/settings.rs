@@ -83,6 +83,12 @@ pub struct Settings {
     pub passphrase: Sourced<PassphraseSource>,
     /// Why keys are used.
     pub reason: Option<Sourced<String>>,
+    /// Where the ledger is, where it is not beside the vault.
+    pub ledger: Option<Sourced<String>>,
+    /// The key that signs the ledger.
+    pub ledger_key: Option<Sourced<PathBuf>>,
+    /// Where key uses are kept while the ledger cannot be reached.
+    pub ledger_spool: Option<Sourced<PathBuf>>,
     /// How long an unwrapped read key lives.
     pub lease: Sourced<Duration>,
     /// How long a keyholder may go without a test.
@@ -213,6 +219,13 @@ impl Settings {
             approvals: flags.approval.clone(),
             passphrase: passphrase(flags, env, &section)?,
             reason: layers(flags.reason.clone(), text("STRONGROOM_REASON")?, file.reason),
+            ledger: layers(None, text("STRONGROOM_LEDGER")?, section.ledger.clone()),
+            ledger_key: layers(None, env.path("STRONGROOM_LEDGER_KEY"), section.ledger_key.clone()),
+            ledger_spool: layers(
+                flags.ledger_spool.clone(),
+                env.path("STRONGROOM_LEDGER_SPOOL"),
+                section.ledger_spool.clone(),
+            ),
             lease: Sourced::or_default(
                 span("lease", LEASES, text("STRONGROOM_LEASE")?, file.lease.clone())?,
                 DEFAULT_LEASE,

@@ -74,6 +74,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("pkcs11-pin-file", "a prompt on the terminal", "A file whose first line is the token's PIN, which only its owner can read.").env("STRONGROOM_PKCS11_PIN_FILE"),
     setting("reason", "none", "Why keys are used, for the record of key uses: a ticket, an incident, a name of a job.")
         .flag("reason").env("STRONGROOM_REASON").key("reason"),
+    setting("ledger", "`ledger` beside the vault", "Where the ledger of key uses is: a directory or a bucket, best in another trust domain than the vault.")
+        .env("STRONGROOM_LEDGER").vault_key("ledger"),
+    setting("ledger-key", "`$XDG_CONFIG_HOME/strongroom/ledgers/`", "The key that signs the ledger, which only its owner can read. `init` makes it; every host that uses keys needs it.")
+        .env("STRONGROOM_LEDGER_KEY").vault_key("ledger-key"),
+    setting("ledger-spool", "none", "A file in which key uses are kept while the ledger is out of reach. Without it, no key is used then. Until a spool is merged, whoever takes over the host can delete it.")
+        .flag("ledger-spool").env("STRONGROOM_LEDGER_SPOOL").vault_key("ledger-spool"),
     setting("lease", "`5m`", "How long an unwrapped read key lives in memory, from `1s` to `1h`. What takes longer asks the keyholders again, which shows in their logs, and which they can refuse.")
         .env("STRONGROOM_LEASE").key("lease"),
     setting("test-limit", "`90d`", "How long a keyholder may go without having opened its part in `key test` before `key status` calls it overdue.")

@@ -346,6 +346,9 @@ fn summary(outcome: &Outcome, dry_run: bool, context: &Context) -> Result<(), Cl
     let summary = &outcome.snapshot.summary;
     let elapsed = std::time::Duration::from_millis(summary.milliseconds);
     let id = outcome.id.map(|id| id.to_hex());
+    if let Some(id) = &id {
+        context.ledgers.detail("snapshot", id.clone());
+    }
     let output = &context.output;
     if output.is_json() {
         return output.json(&serde_json::json!({

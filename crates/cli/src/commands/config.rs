@@ -91,6 +91,14 @@ fn rows(settings: &Settings) -> Vec<Row> {
     if let Some(reason) = &settings.reason {
         add("reason", escape::text(&reason.value), reason.origin);
     }
+    if let Some(ledger) = &settings.ledger {
+        add("ledger", redacted(&ledger.value), ledger.origin);
+    }
+    for (name, path) in [("ledger-key", &settings.ledger_key), ("ledger-spool", &settings.ledger_spool)] {
+        if let Some(path) = path {
+            add(name, shown(&path.value), path.origin);
+        }
+    }
     if let Some(dir) = &settings.cache_dir {
         add("cache-dir", shown(&dir.value), dir.origin);
     }

@@ -184,6 +184,7 @@ fn destination(args: &CopyArgs, context: &Context, first: &Keyring) -> Result<Co
             _ => None,
         },
         reason: settings.reason.as_ref().map(|reason| reason.value.clone()),
+        ledger_spool: settings.ledger_spool.as_ref().map(|spool| spool.value.clone()),
         config: settings
             .config
             .as_ref()
@@ -205,5 +206,6 @@ fn destination(args: &CopyArgs, context: &Context, first: &Keyring) -> Result<Co
         output: Arc::clone(&context.output),
         messages: Arc::clone(&context.messages),
         cancel: Arc::clone(&context.cancel),
+        ledgers: context.ledgers.clone(),
     })
 }

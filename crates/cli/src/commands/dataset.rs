@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use strongroom_custody::ReasonCode;
 use strongroom_format::context::valid_label;
 use strongroom_format::keyring::PolicyTree;
+use strongroom_ledger::entry::Verb;
 use strongroom_vault::access::NewDataset;
 
 const EXAMPLES: &str = "Examples:\n\
@@ -32,6 +33,14 @@ pub enum DatasetAction {
     Add(DatasetAddArgs),
     /// List the datasets of the vault
     List,
+}
+
+impl DatasetArgs {
+    /// What the ledger calls this; `None` for what only looks.
+    #[must_use]
+    pub fn verb(&self) -> Option<Verb> {
+        matches!(self.action, DatasetAction::Add(_)).then_some(Verb::Init)
+    }
 }
 
 /// Options of `dataset add`.

@@ -4,6 +4,7 @@ use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::keyholders::{MadeFiles, make_keyholder, parse_keyholder};
 use crate::keys;
+use crate::ledger::{self, Subject};
 use crate::pins;
 use crate::policies;
 use crate::session::{self, open_store, runtime};
@@ -154,7 +155,10 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<(), CliError> {
         keyholders.insert(label, spec);
     }
     policies::check_seats([&read_policy, &write_policy], &keyholders)?;
-    let custody = Custody::new(&keyholders, secrets, keys::observer(context));
+    let reason = session::reason(context, ReasonCode::Admin);
+    let subject = Subject { keyring: None, keyholders: &keyholders, dataset: &dataset, reason: &reason };
+    let observer = ledger::create(context, &runtime, location, keys::observer(context), &subject)?;
+    let custody = Custody::new(&keyholders, secrets, observer);
     let new = NewVault {
         keyholders,
         read_policy,
@@ -162,7 +166,6 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<(), CliError> {
         dataset: NewDataset { layout, epoch_days: args.epoch_days, ..NewDataset::new(dataset.clone()) },
         time_lock: Some(args.time_lock),
     };
-    let reason = session::reason(context, ReasonCode::Admin);
     let vault = runtime.block_on(Vault::create(store, new, &custody, &reason))?;
     made.settle(context, &vault);
     pins::remember(context, vault.store().as_ref(), &vault.pin());

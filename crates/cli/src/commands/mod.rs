@@ -4,11 +4,13 @@
 
 use crate::env::Env;
 use crate::error::CliError;
+use crate::ledger::Ledgers;
 use crate::messages::Messages;
 use crate::output::Output;
 use crate::settings::Settings;
 use clap::Subcommand;
 use std::sync::Arc;
+use strongroom_ledger::entry::Verb;
 use strongroom_vault::progress::Cancel;
 
 pub mod backup;
@@ -50,6 +52,8 @@ pub struct Context {
     pub messages: Arc<Messages>,
     /// The request to stop; [`crate::signals::watch`] listens for it.
     pub cancel: Arc<Cancel>,
+    /// The ledgers that the command has opened.
+    pub ledgers: Ledgers,
 }
 
 /// The commands.
@@ -110,6 +114,24 @@ pub enum Command {
 }
 
 impl Command {
+    /// What the ledger calls this command; `None` where the key uses themselves say all there is to say.
+    #[must_use]
+    pub fn verb(&self) -> Option<Verb> {
+        match self {
+            Self::Backup(_) => Some(Verb::Backup),
+            Self::Check(_) | Self::Repair(_) => Some(Verb::Check),
+            Self::Copy(_) => Some(Verb::Copy),
+            Self::Dump(_) | Self::Restore(_) => Some(Verb::Restore),
+            Self::Forget(_) => Some(Verb::Forget),
+            Self::Init(_) => Some(Verb::Init),
+            Self::Mount(_) => Some(Verb::Mount),
+            Self::Prune(_) => Some(Verb::Prune),
+            Self::Key(args) => args.verb(),
+            Self::Dataset(args) => args.verb(),
+            _ => None,
+        }
+    }
+
     /// Runs the command.
     ///
     /// # Errors

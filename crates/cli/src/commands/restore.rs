@@ -91,6 +91,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<(), CliError> {
     let reading = Reading::open(context, ReasonCode::Restore, Some(&args.snapshot.selector))?;
     let known = reading.snapshot(context, &args.snapshot.selector)?;
     let reader = reading.reader(context)?;
+    context.ledgers.detail("snapshot", known.id.to_hex());
     context.watch_signals();
 
     let (selected, below) = select(&reader, &known.snapshot.root, args)?;

@@ -6,6 +6,7 @@ use strongroom_custody::ceremony::{CeremonyError, ShareError};
 use strongroom_custody::quorum::QuorumError;
 use strongroom_custody::{CustodyError, Failure, HolderError, Operation, PolicyError};
 use strongroom_format::Damage;
+use strongroom_ledger::LedgerError;
 use strongroom_vault::VaultError;
 use strongroom_vault::changes::ChangeError;
 use strongroom_vault::fs::FilterError;
@@ -17,6 +18,27 @@ fn from(kind: ErrorKind, error: &(dyn Error + 'static)) -> CliError {
     match error.source() {
         Some(source) => made.caused_by(source),
         None => made,
+    }
+}
+
+impl CliError {
+    /// What failed, because of the ledger.
+    #[must_use]
+    pub fn from_ledger(error: &LedgerError, what: &str) -> Self {
+        let kind = match error {
+            LedgerError::Missing(_) => ErrorKind::LedgerMissing,
+            LedgerError::Proof(_) => ErrorKind::Usage,
+            error if error.is_integrity() => ErrorKind::LedgerForged,
+            _ => ErrorKind::LedgerUnwritable,
+        };
+        Self::new(kind, what).caused_by(error)
+    }
+}
+
+impl From<LedgerError> for CliError {
+    fn from(error: LedgerError) -> Self {
+        let made = Self::from_ledger(&error, &error.to_string());
+        Self { causes: made.causes.into_iter().skip(1).collect(), ..made }
     }
 }
 
@@ -58,8 +80,23 @@ impl From<FilterError> for CliError {
     }
 }
 
+/// The ledger's own error, where it is what stopped a key use.
+fn of_ledger(error: &(dyn Error + 'static)) -> Option<CliError> {
+    let mut below = error.source();
+    while let Some(cause) = below {
+        if let Some(ledger) = cause.downcast_ref::<LedgerError>() {
+            return Some(CliError::from_ledger(ledger, &format!("no key was used: {error}")));
+        }
+        below = cause.source();
+    }
+    None
+}
+
 impl From<CustodyError> for CliError {
     fn from(error: CustodyError) -> Self {
+        if let Some(stopped) = of_ledger(&error) {
+            return stopped;
+        }
         match &error {
             CustodyError::Refused { operation, failures, .. } => {
                 let (kind, mut hint) = refusal(failures);

@@ -21,6 +21,7 @@ use crate::error::CliError;
 use crate::session::Session;
 use clap::{Args, Subcommand};
 use strongroom_custody::ReasonCode;
+use strongroom_ledger::entry::Verb;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom key status\n\
@@ -83,6 +84,30 @@ pub enum KeyAction {
     Trust(TrustArgs),
 }
 
+impl KeyArgs {
+    /// What the ledger calls this; `None` for what only looks.
+    #[must_use]
+    pub fn verb(&self) -> Option<Verb> {
+        match &self.action {
+            KeyAction::Add(_) | KeyAction::Remove(_) | KeyAction::TimeLock(_) => Some(Verb::Policy),
+            KeyAction::Apply(_) | KeyAction::Cancel(_) => Some(Verb::Policy),
+            KeyAction::Rekey(_) | KeyAction::Rotate => Some(Verb::Rotate),
+            KeyAction::Resume(_) => Some(Verb::Resume),
+            KeyAction::Revoke(_) => Some(Verb::Revoke),
+            KeyAction::Rewrap(_) => Some(Verb::Rewrap),
+            KeyAction::Shred(_) => Some(Verb::Shred),
+            KeyAction::Suspend(_) => Some(Verb::Suspend),
+            KeyAction::Test(_) => Some(Verb::Drill),
+            KeyAction::Certificate(_)
+            | KeyAction::Changes
+            | KeyAction::Explain
+            | KeyAction::Policy(_)
+            | KeyAction::Status(_)
+            | KeyAction::Trust(_) => None,
+        }
+    }
+}
+
 /// Options of `key trust`.
 #[derive(Args, Clone, Debug)]
 pub struct TrustArgs {
@@ -137,6 +162,7 @@ fn rotate(context: &Context) -> Result<(), CliError> {
 fn trust(args: &TrustArgs, context: &Context) -> Result<(), CliError> {
     let vault = Session::open_unpinned(context)?;
     crate::pins::trust(context, &vault, &args.id)?;
+    crate::ledger::trust(context, &*crate::session::runtime()?, context.settings.require_location()?)?;
     if context.output.is_json() {
         let keyring = vault.keyring();
         return context.output.json(&serde_json::json!({

@@ -77,6 +77,7 @@ pub(super) fn run(args: &RevokeArgs, context: &Context) -> Result<(), CliError> 
         prove(context, &session, &args.remove.name, file)?;
     }
     let args = &args.remove;
+    context.ledgers.detail("keyholder", args.name.clone());
     let seed =
         rewrap::change(context, &mut session, PolicyChange { authority: Authority::Revocation, ..wanted })?;
     let forget = (!args.keep_old).then_some(Authority::Harmless);

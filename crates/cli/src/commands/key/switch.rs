@@ -35,6 +35,7 @@ pub(super) fn run(args: &SwitchArgs, to: Switch, context: &Context) -> Result<()
         return Err(CliError::new(ErrorKind::Usage, format!("there is no usable keyholder `{}`", args.name))
             .hint(format!("there are: {}", known.join(", "))));
     };
+    context.ledgers.detail("keyholder", args.name.clone());
     session.block_on(holder.switch(to)).map_err(|error| not_switched(&args.name, error))?;
     let state = session.block_on(session.custody.state(&args.name));
     if context.output.is_json() {

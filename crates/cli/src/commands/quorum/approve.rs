@@ -6,13 +6,22 @@ use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::exchange::Exchange;
 use crate::keys;
+use crate::ledger::{self, Subject};
 use crate::session;
 use clap::Args;
 use jiff::Timestamp;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use strongroom_custody::quorum::Approval;
-use strongroom_custody::{Custody, ReasonCode};
+use std::sync::Arc;
+use strongroom_custody::holders::{age, file, passphrase};
+use strongroom_custody::observer::Observer;
+use strongroom_custody::quorum::{Approval, Request};
+use strongroom_custody::{Custody, Reason, ReasonCode};
+use strongroom_ledger::entry::Verb;
+use tokio::runtime::Runtime;
+
+/// Kinds of keyholders without a provider.
+const LOCAL: [&str; 3] = [age::KIND, file::KIND, passphrase::KIND];
 
 /// Options of `quorum approve`.
 #[derive(Args, Clone, Debug)]
@@ -51,9 +60,13 @@ pub(super) fn run(args: &ApproveArgs, context: &Context) -> Result<(), CliError>
         confirm(context)?;
     }
     let secrets = keys::secrets(context, &request.vault, &request.keyholders);
-    let custody = Custody::new(&request.keyholders, secrets, keys::observer(context));
     let reason = session::reason(context, ReasonCode::Restore);
     let runtime = session::runtime()?;
+    let observer = observer(args, context, &request, &runtime, &reason)?;
+    context.ledgers.doing(Verb::Approve);
+    context.ledgers.detail("request", id.to_string());
+    context.ledgers.detail("custodian", args.custodian.clone());
+    let custody = Custody::new(&request.keyholders, secrets, observer);
     let made = Approval::make(&request, &id, &args.custodian, now, &custody, &reason);
     let approval = runtime.block_on(made)?;
     let bytes = approval.encode()?;
@@ -79,6 +92,32 @@ pub(super) fn run(args: &ApproveArgs, context: &Context) -> Result<(), CliError>
         args.custodian,
         places.join(", and ")
     ))
+}
+
+/// Writes into the ledger of the vault, where the custodian has a vault. Without one, only a key that no provider holds
+/// is used: there is nobody else's log in which its use would be unexplained, and the restore is in the ledger.
+fn observer(
+    args: &ApproveArgs,
+    context: &Context,
+    request: &Request,
+    runtime: &Arc<Runtime>,
+    reason: &Reason,
+) -> Result<Arc<dyn Observer>, CliError> {
+    let narrator = keys::observer(context);
+    let keyholders = &request.keyholders;
+    if context.settings.location.is_some() {
+        let subject = Subject { keyring: None, keyholders, dataset: &request.dataset, reason };
+        return ledger::observe(context, runtime, context.settings.require_location()?, narrator, &subject);
+    }
+    let own = keyholders.get(&args.custodian).is_none_or(|spec| LOCAL.contains(&spec.kind.as_str()));
+    if own {
+        return Ok(narrator);
+    }
+    Err(CliError::new(
+        ErrorKind::LedgerMissing,
+        format!("`{}` is a key at a provider, and there is no ledger to write its use into", args.custodian),
+    )
+    .hint("give the vault with --vault: its ledger records the approval"))
 }
 
 fn confirm(context: &Context) -> Result<(), CliError> {

@@ -1,0 +1,223 @@
+//! The ledger of a vault from the command's side: which one, its key, what this machine remembers of it, and what is
+//! written when a command ends.
+
+mod place;
+mod settle;
+
+pub use place::{LedgerPlace, Remembered};
+
+use crate::commands::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::whoami;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use strongroom_custody::Reason;
+use strongroom_custody::observer::Observer;
+use strongroom_format::keyring::{KeyholderSpec, Keyring, Parameter};
+use strongroom_format::{Entropy as _, SystemEntropy};
+use strongroom_ledger::checkpoint::Identity;
+use strongroom_ledger::entry::{Decision, Verb, Verdict};
+use strongroom_ledger::note::{Algorithm, SigningKey};
+use strongroom_ledger::{Ledger, Options};
+use strongroom_vault::ledger::{Actor, Recorder, Sink, new_origin, write_identity};
+use tokio::runtime::Runtime;
+
+/// A ledger that a command has opened.
+struct Opened {
+    recorder: Arc<Recorder>,
+    ledger: Option<Arc<Ledger>>,
+    place: LedgerPlace,
+    runtime: Arc<Runtime>,
+    reason: Reason,
+    vault: Option<String>,
+    dataset: String,
+}
+
+/// The ledgers that a command has opened, and what it has done; written when it ends.
+#[derive(Clone, Default)]
+pub struct Ledgers(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    opened: Vec<Opened>,
+    verb: Option<Verb>,
+    details: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Ledgers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledgers").field("opened", &self.inner().opened.len()).finish()
+    }
+}
+
+impl Ledgers {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this command does, which is written when it ends.
+    pub fn doing(&self, verb: Verb) {
+        self.inner().verb = Some(verb);
+    }
+
+    /// Something that belongs to it, such as the id of a snapshot. Nothing personal.
+    pub fn detail(&self, name: &str, value: impl Into<String>) {
+        self.inner().details.insert(name.to_owned(), value.into());
+    }
+}
+
+/// What a recorder is to know about the vault.
+pub struct Subject<'a> {
+    /// Its keyring, where there is one already.
+    pub keyring: Option<&'a Keyring>,
+    /// Its keyholders.
+    pub keyholders: &'a BTreeMap<String, KeyholderSpec>,
+    /// The dataset to work on.
+    pub dataset: &'a str,
+    /// Why keys are used.
+    pub reason: &'a Reason,
+}
+
+fn actor(context: &Context) -> Actor {
+    let host = context.settings.host.as_ref().map_or_else(whoami::host, |host| host.value.clone());
+    Actor {
+        human: Some(whoami::user()),
+        host: Some(host),
+        workload: None,
+        program: format!("strongroom/{}", env!("CARGO_PKG_VERSION")),
+    }
+}
+
+/// Makes the ledger of a vault that is about to be made, and the observer that writes into it.
+///
+/// # Errors
+/// Where the key cannot be kept, or the store fails.
+pub fn create(
+    context: &Context,
+    runtime: &Arc<Runtime>,
+    location: &str,
+    next: Arc<dyn Observer>,
+    subject: &Subject<'_>,
+) -> Result<Arc<dyn Observer>, CliError> {
+    let place = LedgerPlace::of(context, runtime, location)?;
+    if let Some(identity) = runtime.block_on(place.read_identity())? {
+        // An `init` that was interrupted, or a ledger that outlived its vault: it goes on.
+        return open_known(context, runtime, place, identity, next, subject);
+    }
+    let origin = new_origin(&mut SystemEntropy);
+    let seed: [u8; 32] = SystemEntropy.array();
+    let key = SigningKey::from_seed(&origin, Algorithm::Ed25519, &seed)
+        .map_err(|error| CliError::new(ErrorKind::Bug, "a ledger key cannot be made").caused_by(&error))?;
+    let identity = Identity::new(origin, vec![key.public().clone()]);
+    place.write_key(context, &identity, &key)?;
+    let made = runtime.block_on(async {
+        Ledger::create(Arc::clone(place.store()), identity.clone(), key, Options::default()).await
+    });
+    made?;
+    runtime.block_on(write_identity(place.store().as_ref(), &identity)).map_err(|error| {
+        CliError::new(ErrorKind::LedgerUnwritable, error.to_string()).with_causes_of(&error)
+    })?;
+    place.remember(context, &Remembered::new(&identity, None));
+    open_known(context, runtime, place, identity, next, subject)
+}
+
+/// Forgets what this machine remembers of the ledger of the vault at a location, so that it is taken as it stands; what
+/// was remembered is kept beside it, as evidence.
+///
+/// # Errors
+/// [`ErrorKind::LocalFile`].
+pub fn trust(context: &Context, runtime: &Runtime, location: &str) -> Result<(), CliError> {
+    LedgerPlace::of(context, runtime, location)?.distrust_memory(context)
+}
+
+/// The observer for a vault: it writes into the vault's ledger, where there is one.
+///
+/// # Errors
+/// Where the ledger is not the one that was seen here before, or is gone.
+pub fn observe(
+    context: &Context,
+    runtime: &Arc<Runtime>,
+    location: &str,
+    next: Arc<dyn Observer>,
+    subject: &Subject<'_>,
+) -> Result<Arc<dyn Observer>, CliError> {
+    let place = LedgerPlace::of(context, runtime, location)?;
+    let remembered = place.remembered()?;
+    let identity = match &remembered {
+        Some(remembered) => Some(remembered.identity()?),
+        None => runtime.block_on(place.read_identity())?,
+    };
+    match identity {
+        Some(identity) => open_known(context, runtime, place, identity, next, subject),
+        None => {
+            context.messages.warn(
+                "this vault has no ledger: nothing records who uses its keys; it was made before ledgers were",
+            );
+            Ok(next)
+        }
+    }
+}
+
+fn key_ids(keyholders: &BTreeMap<String, KeyholderSpec>) -> BTreeMap<String, String> {
+    let key_id = |(label, spec): (&String, &KeyholderSpec)| match spec.parameters.get("key") {
+        Some(Parameter::Text(key)) => Some((label.clone(), key.clone())),
+        _ => None,
+    };
+    keyholders.iter().filter_map(key_id).collect()
+}
+
+fn open_known(
+    context: &Context,
+    runtime: &Arc<Runtime>,
+    place: LedgerPlace,
+    identity: Identity,
+    next: Arc<dyn Observer>,
+    subject: &Subject<'_>,
+) -> Result<Arc<dyn Observer>, CliError> {
+    let remembered = place.remembered()?;
+    if remembered.is_none() {
+        place.remember(context, &Remembered::new(&identity, None));
+    }
+    let spool = place.spool(context)?;
+    let key = place.read_key(context, &identity)?;
+    let checkpoint = remembered.as_ref().and_then(|remembered| remembered.checkpoint(&identity));
+    let options = Options { remembered: checkpoint, ..Options::default() };
+    let store = Arc::clone(place.store());
+    let ledger = key.map(|key| Arc::new(Ledger::open(store, identity, key, options)));
+    if let Some(ledger) = ledger.clone() {
+        // Asked for now, so that it has arrived when the first key is used. What fails here fails there again.
+        runtime.spawn(async move { drop(ledger.prepare().await) });
+    }
+    let sink = match (&ledger, spool) {
+        (Some(ledger), None) => Sink::Ledger(Arc::clone(ledger)),
+        (Some(ledger), Some(spool)) => Sink::LedgerOrSpool(Arc::clone(ledger), spool),
+        (None, Some(spool)) => Sink::Spool(spool),
+        (None, None) => Sink::Closed(format!(
+            "this host has no key for the vault's ledger: {} is missing; bring it here from a host that has it, or \
+             give --ledger-spool FILE, which keeps key uses on this host until it has the key",
+            place.key_path().display()
+        )),
+    };
+    let mut recorder = Recorder::new(sink, actor(context), next).with_key_ids(key_ids(subject.keyholders));
+    if let Some((keyring, record)) =
+        subject.keyring.and_then(|keyring| Some((keyring, keyring.dataset(subject.dataset)?)))
+    {
+        recorder = recorder.with_decision(Decision {
+            policy: format!("read: {}; write: {}", record.read_policy, record.write_policy),
+            keyring: keyring.version,
+            verdict: Verdict::Allowed,
+            approvals: Vec::new(),
+        });
+    }
+    let recorder = Arc::new(recorder);
+    context.ledgers.inner().opened.push(Opened {
+        recorder: Arc::clone(&recorder),
+        ledger,
+        place,
+        runtime: Arc::clone(runtime),
+        reason: subject.reason.clone(),
+        vault: subject.keyring.map(|keyring| keyring.vault.to_hex()),
+        dataset: subject.dataset.to_owned(),
+    });
+    Ok(recorder)
+}
