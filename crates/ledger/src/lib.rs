@@ -23,6 +23,7 @@ pub mod store;
 pub mod tile;
 pub mod tree;
 pub mod verify;
+mod walk;
 pub mod witness;
 mod writer;
 

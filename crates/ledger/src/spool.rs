@@ -67,7 +67,13 @@ impl Spool {
     /// The spool in this file, which is made when something is written.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, key: SigningKey) -> Self {
-        Self { path: path.into(), key }
+        let path: PathBuf = path.into();
+        // So that the file's folder has a name, which is synchronised with it.
+        let path = match path.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new(".").join(path),
+            _ => path,
+        };
+        Self { path, key }
     }
 
     /// The file.

@@ -27,6 +27,7 @@ pub mod find;
 pub mod forget;
 pub mod init;
 pub mod key;
+pub mod ledger;
 pub mod ls;
 pub mod man;
 pub mod mount;
@@ -87,6 +88,8 @@ pub enum Command {
     Init(init::InitArgs),
     /// See, change, switch and test who holds the keys
     Key(key::KeyArgs),
+    /// Read and verify the record of every key use
+    Ledger(ledger::LedgerArgs),
     /// List the files of a snapshot
     Ls(ls::LsArgs),
     /// Write the manual pages into a directory
@@ -152,6 +155,7 @@ impl Command {
             Self::Forget(args) => forget::run(&args, context),
             Self::Init(args) => init::run(&args, context),
             Self::Key(args) => key::run(&args, context),
+            Self::Ledger(args) => ledger::run(&args, context),
             Self::Ls(args) => ls::run(&args, context),
             Self::Man(args) => man::run(&args, context),
             Self::Prune(args) => prune::run(&args, context),

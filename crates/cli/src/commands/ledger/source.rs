@@ -1,0 +1,138 @@
+//! From the settings to a ledger that can be read.
+
+use crate::commands::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::ledger::{LedgerPlace, Remembered};
+use crate::session;
+use clap::Args;
+use std::path::Path;
+use std::sync::Arc;
+use strongroom_ledger::checkpoint::{Checkpoint, Identity, SignedCheckpoint};
+use strongroom_ledger::limits::CHECKPOINT_MAX;
+use strongroom_ledger::note::VerifierKey;
+use strongroom_ledger::reader::Reader;
+use tokio::runtime::Runtime;
+
+/// Whose ledger is expected.
+#[derive(Args, Clone, Debug)]
+pub struct IdentityArgs {
+    /// Believe this key of the ledger and no other; may be repeated [default: what this machine saw first]
+    ///
+    /// `ledger verify` prints it. An auditor gets it by another way than the ledger's own storage.
+    #[arg(long = "vkey", value_name = "VKEY")]
+    pub keys: Vec<String>,
+}
+
+/// A ledger that can be read.
+pub(super) struct Source {
+    /// The ledger.
+    pub reader: Reader,
+    /// The checkpoint that this machine saw last.
+    pub remembered: Option<Checkpoint>,
+    place: LedgerPlace,
+    runtime: Arc<Runtime>,
+}
+
+/// The identity that the options give; `None` where they give none.
+pub(super) fn given_identity(args: &IdentityArgs) -> Result<Option<Identity>, CliError> {
+    let parse = |text: &String| {
+        VerifierKey::parse(text).map_err(|error| {
+            CliError::new(ErrorKind::Usage, "this is no key of a ledger").caused_by(&error).hint(
+                "it looks like strongroom.ledger/NAME+HASH+BASE64; `strongroom ledger verify` prints it",
+            )
+        })
+    };
+    let keys = args.keys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let Some(origin) = keys.first().map(|key| key.name().to_owned()) else { return Ok(None) };
+    if let Some(other) = keys.iter().find(|key| key.name() != origin) {
+        let message = format!("the keys are of two ledgers: {origin} and {}", other.name());
+        return Err(CliError::new(ErrorKind::Usage, message));
+    }
+    Ok(Some(Identity::new(origin, keys)))
+}
+
+/// Reads a checkpoint, with its signatures, from a file.
+pub(super) fn read_checkpoint(path: &Path, identity: &Identity) -> Result<SignedCheckpoint, CliError> {
+    let bytes = read_limited(path, CHECKPOINT_MAX)?;
+    identity.open(&bytes).map_err(|error| {
+        let message = format!("{} is no checkpoint of this ledger", path.display());
+        CliError::new(ErrorKind::LedgerForged, message).caused_by(&error)
+    })
+}
+
+/// Reads a file that may not be larger than `max` bytes.
+pub(super) fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
+    use std::io::Read as _;
+    let failed = |error: &std::io::Error| CliError::file("read", path, error);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() > max {
+        return Err(failed(&std::io::Error::other("it is too large")));
+    }
+    Ok(bytes)
+}
+
+impl Source {
+    /// The ledger of the settings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LedgerMissing`] where there is none.
+    pub(super) fn open(context: &Context, identity: &IdentityArgs) -> Result<Self, CliError> {
+        let runtime = session::runtime()?;
+        let vault = match context.settings.ledger {
+            Some(_) => "",
+            None => context.settings.require_location()?,
+        };
+        let place = LedgerPlace::of(context, &runtime, vault)?;
+        let remembered = place.remembered()?;
+        let (identity, seen) = match (given_identity(identity)?, remembered) {
+            (Some(given), Some(remembered)) => {
+                // What was seen of another ledger says nothing about this one.
+                let known = remembered.identity()?;
+                let seen =
+                    (known.origin() == given.origin()).then(|| remembered.checkpoint(&known)).flatten();
+                (given, seen)
+            }
+            (Some(given), None) => (given, None),
+            (None, Some(remembered)) => {
+                let known = remembered.identity()?;
+                let seen = remembered.checkpoint(&known);
+                (known, seen)
+            }
+            (None, None) => match runtime.block_on(place.read_identity())? {
+                Some(identity) => (identity, None),
+                None => {
+                    let message = format!("there is no ledger in {}", place.store().describe());
+                    return Err(CliError::new(ErrorKind::LedgerMissing, message));
+                }
+            },
+        };
+        let reader = Reader::new(Arc::clone(place.store()), identity);
+        Ok(Self { reader, remembered: seen, place, runtime })
+    }
+
+    /// The newest published checkpoint; it continues what this machine remembers.
+    ///
+    /// # Errors
+    /// Where it cannot be reached or is not to be believed.
+    pub(super) fn head(&self) -> Result<SignedCheckpoint, CliError> {
+        self.block_on(async {
+            let head = self.reader.checkpoint().await?;
+            if let Some(remembered) = &self.remembered {
+                self.reader.check_continues(&head.checkpoint, remembered).await?;
+            }
+            Ok(head)
+        })
+    }
+
+    /// Remembers a checkpoint that was verified.
+    pub(super) fn remember(&self, context: &Context, head: &Checkpoint) {
+        self.place.remember(context, &Remembered::new(self.reader.identity(), Some(head)));
+    }
+
+    /// Waits for asynchronous work.
+    pub(super) fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+}
