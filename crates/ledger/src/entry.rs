@@ -5,8 +5,10 @@
 //!
 //! An entry never holds a secret, nor personal data in the clear: see [`crate::personal`].
 
+mod canonical;
 mod fields;
 
+pub(crate) use fields::parsed;
 pub use fields::{
     Code, Decision, KeyContext, OperationId, Outcome, Phase, Result as OutcomeResult, SpoolMark, Ticket,
     Time, Verb, Verdict, What, Who, Why,
@@ -108,7 +110,13 @@ impl Entry {
         if entry.schema != SCHEMA {
             return Err(EntryError::Schema(entry.schema));
         }
-        if entry.encode()? == bytes { Ok(entry) } else { Err(EntryError::NotCanonical) }
+        entry.check()?;
+        // Fields are read from their canonical text only, so canonical JSON is all that is left to check.
+        if canonical::is_plainly_canonical(bytes) || entry.encode()? == bytes {
+            Ok(entry)
+        } else {
+            Err(EntryError::NotCanonical)
+        }
     }
 
     fn check(&self) -> std::result::Result<(), EntryError> {

@@ -4,6 +4,7 @@
 //! The ledger can never be changed; the *opening*, which holds name and salt, lies beside it as
 //! `openings/<commitment>` and may be deleted.
 
+use crate::entry::parsed;
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,9 @@ impl Commitment {
     /// Reads 64 hexadecimal digits in lower case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(Self(HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()?))
+        let mut bytes = [0; 32];
+        let decoded = text.len() == 64 && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok();
+        decoded.then_some(Self(bytes))
     }
 
     /// The name of the object with its opening.
@@ -50,8 +53,7 @@ impl Serialize for Commitment {
 
 impl<'de> Deserialize<'de> for Commitment {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("it is no commitment"))
+        parsed(deserializer, "commitment", Self::parse)
     }
 }
 

@@ -14,9 +14,10 @@ use strongroom_format::keyring::Keyring;
 use strongroom_format::limits::DOCUMENT_MAX;
 use strongroom_format::names::{self, DatasetNames};
 
-const SPECIFICATIONS: [(&str, &str); 3] = [
+const SPECIFICATIONS: [(&str, &str); 4] = [
     ("vault.md", include_str!("../../../../docs/spec/vault.md")),
     ("quorum.md", include_str!("../../../../docs/spec/quorum.md")),
+    ("ledger.md", include_str!("../../../../docs/spec/ledger.md")),
     ("shares.md", include_str!("../../../../docs/spec/shares.md")),
 ];
 

@@ -37,9 +37,17 @@ impl OperationId {
     /// Reads the usual form in lower case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: String = text.split('-').collect();
-        let id = Self(HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()?);
-        (id.to_string() == text).then_some(id)
+        const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+        let (mut digits, mut filled) = ([0; 32], 0);
+        let mut groups = text.split('-');
+        for length in GROUPS {
+            let group = groups.next().filter(|group| group.len() == length)?;
+            digits[filled..filled + length].copy_from_slice(group.as_bytes());
+            filled += length;
+        }
+        let mut id = Self([0; 16]);
+        let decoded = groups.next().is_none() && HEXLOWER.decode_mut(&digits, &mut id.0).is_ok();
+        decoded.then_some(id)
     }
 }
 
@@ -58,13 +66,30 @@ impl Serialize for OperationId {
 
 type Result2<S> = std::result::Result<<S as serde::Serializer>::Ok, <S as serde::Serializer>::Error>;
 
-fn parsed<'de, D: Deserializer<'de>, T>(
+pub(crate) fn parsed<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     what: &str,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> std::result::Result<T, D::Error> {
-    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{}` is no {what}", text.escape_debug())))
+    deserializer.deserialize_str(Parsed { what, parse })
+}
+
+/// Reads a text in place: entries are many.
+struct Parsed<'a, F> {
+    what: &'a str,
+    parse: F,
+}
+
+impl<T, F: FnOnce(&str) -> Option<T>> serde::de::Visitor<'_> for Parsed<'_, F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {}", self.what)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::custom(format!("`{}` is no {}", text.escape_debug(), self.what)))
+    }
 }
 
 impl<'de> Deserialize<'de> for OperationId {
@@ -91,8 +116,14 @@ impl Time {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let time = Self::new(text.parse().ok()?);
-        (time.to_string() == text).then_some(time)
+        const SHAPE: &[u8; 27] = b"dddd-dd-ddTdd:dd:dd.ddddddZ";
+        let is_shaped = text.len() == SHAPE.len()
+            && text.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
+                b'd' => byte.is_ascii_digit(),
+                shape => byte == *shape,
+            });
+        // A leap second would be read as the one before it, and printed as such.
+        (is_shaped && &text[17..19] != "60").then(|| text.parse().ok().map(Self::new)).flatten()
     }
 }
 
