@@ -10,6 +10,7 @@ use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::whoami;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_custody::Reason;
 use strongroom_custody::observer::Observer;
@@ -53,6 +54,14 @@ impl std::fmt::Debug for Ledgers {
 impl Ledgers {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the ledger is that was opened first, and its key.
+    #[must_use]
+    pub fn place(&self) -> Option<(String, PathBuf)> {
+        let inner = self.inner();
+        let opened = inner.opened.first()?;
+        Some((opened.place.store().describe(), opened.place.key_path().to_owned()))
     }
 
     /// What this command does, which is written when it ends.
@@ -193,8 +202,7 @@ fn open_known(
         (Some(ledger), Some(spool)) => Sink::LedgerOrSpool(Arc::clone(ledger), spool),
         (None, Some(spool)) => Sink::Spool(spool),
         (None, None) => Sink::Closed(format!(
-            "this host has no key for the vault's ledger: {} is missing; bring it here from a host that has it, or \
-             give --ledger-spool FILE, which keeps key uses on this host until it has the key",
+            "this host has no key for the vault's ledger: {} is missing",
             place.key_path().display()
         )),
     };
