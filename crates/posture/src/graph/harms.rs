@@ -56,16 +56,14 @@ impl Graph<'_> {
         deeds
     }
 
-    fn own(&self, account: AccountId, text: &str, action: &str) -> Vec<Actor> {
+    fn own(&self, account: AccountId, text: &str, action: &'static str) -> Vec<Actor> {
+        let everybody = text.contains("\"*\"");
+        let mut own: Vec<Actor> = self.attempters(account, action).iter().cloned().collect();
         let named = |actor: &Actor| match actor {
-            Actor::User(arn) | Actor::Role(arn) => text.contains(&**arn) || text.contains("\"*\""),
-            _ => true,
+            Actor::User(arn) | Actor::Role(arn) => everybody || text.contains(&**arn),
+            _ => false,
         };
-        let mut own: Vec<Actor> = self
-            .principals(account)
-            .into_iter()
-            .filter(|actor| named(actor) || self.may_attempt(actor, action))
-            .collect();
+        own.extend(self.principals(account).into_iter().filter(named));
         own.push(Actor::AnyRole(account));
         own.push(Actor::Root(account));
         own

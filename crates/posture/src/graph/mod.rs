@@ -158,6 +158,9 @@ type StepsInto = BTreeMap<Actor, Vec<Edge>>;
 /// Which services may take which roles.
 type Services = HashMap<(Arc<str>, &'static str), Option<Certainty>>;
 
+/// Users and roles of an account whose own policies are about an action.
+type Attempts = HashMap<(AccountId, &'static str), Rc<BTreeSet<Actor>>>;
+
 /// Steps and deeds of an estate, found as they are asked for.
 pub struct Graph<'e> {
     estate: &'e Estate,
@@ -166,6 +169,7 @@ pub struct Graph<'e> {
     /// By account: steps whose actors are in it, by whom they lead to.
     by_account: RefCell<HashMap<AccountId, Rc<StepsInto>>>,
     services: RefCell<Services>,
+    attempts: RefCell<Attempts>,
 }
 
 impl std::fmt::Debug for Graph<'_> {
@@ -183,6 +187,7 @@ impl<'e> Graph<'e> {
             trusts: trust::Trusts::new(estate),
             by_account: RefCell::default(),
             services: RefCell::default(),
+            attempts: RefCell::default(),
         }
     }
 
@@ -278,6 +283,37 @@ impl<'e> Graph<'e> {
     fn may_attempt(&self, actor: &Actor, action: &str) -> bool {
         actor.has_any_policy()
             || actor.principal().is_some_and(|principal| self.evaluator.may_attempt(&principal, action))
+    }
+
+    /// Users and roles of an account whose own policies are about an action.
+    fn attempters(&self, account: AccountId, action: &'static str) -> Rc<BTreeSet<Actor>> {
+        if let Some(known) = self.attempts.borrow().get(&(account, action)) {
+            return Rc::clone(known);
+        }
+        let all = self.principals(account).into_iter().filter(|actor| self.may_attempt(actor, action));
+        let all: Rc<BTreeSet<Actor>> = Rc::new(all.collect());
+        self.attempts.borrow_mut().insert((account, action), Rc::clone(&all));
+        all
+    }
+
+    /// Whether an actor may attempt an action, from what is known of its account.
+    fn attempts(&self, actor: &Actor, action: &'static str) -> bool {
+        match (actor, actor.account()) {
+            (Actor::User(_) | Actor::Role(_), Some(account)) => {
+                self.attempters(account, action).contains(actor)
+            }
+            _ => true,
+        }
+    }
+
+    /// How many are known who have given themselves any policy.
+    fn empowered_count(&self) -> usize {
+        let known = self.by_account.borrow();
+        known
+            .values()
+            .flat_map(|steps| steps.keys())
+            .filter(|actor| matches!(actor, Actor::Empowered(_)))
+            .count()
     }
 
     /// Users and roles of an account, but for roles that only AWS's services can take.

@@ -1,6 +1,6 @@
 //! Backwards from what is harmed: who gets there, by which shortest path, and what that hangs on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::{Actor, Certainty, Deed, Edge, Graph, Target, scope};
@@ -8,7 +8,7 @@ use crate::estate::{AccountId, Estate, Extent, Kind, Scope};
 use crate::facts::Harm;
 
 /// Most steps of a path: longer ones are there, and nobody takes them.
-const STEPS_MAX: usize = 12;
+const STEPS_MAX: u16 = 12;
 
 /// A way from somebody who can be captured to a harm.
 #[derive(Clone, Debug)]
@@ -30,14 +30,36 @@ impl Path {
     }
 }
 
-/// Somebody who gets there.
-#[derive(Clone, Debug)]
+/// Everybody who is on some way, numbered, with the steps that lead to each.
+#[derive(Debug, Default)]
+struct Ways {
+    actors: Vec<Actor>,
+    numbers: HashMap<Actor, u32>,
+    /// By number of who they lead to: the number of who makes the step, and the step.
+    into: Vec<Vec<(u32, Edge)>>,
+}
+
+impl Ways {
+    fn number(&mut self, actor: &Actor) -> u32 {
+        if let Some(number) = self.numbers.get(actor) {
+            return *number;
+        }
+        let number = u32::try_from(self.actors.len()).unwrap_or(u32::MAX);
+        self.actors.push(actor.clone());
+        self.numbers.insert(actor.clone(), number);
+        self.into.push(Vec::new());
+        number
+    }
+}
+
+/// Somebody who gets there: how surely, in how many steps, by which next step, to which deed.
+#[derive(Clone, Copy, Debug)]
 struct Arrival {
     certainty: Certainty,
-    steps: usize,
-    /// The next step; `None` where the actor does the harm itself.
-    next: Option<Edge>,
-    deed: Rc<Deed>,
+    steps: u16,
+    /// Who leads on, and the place of the step among those that lead to them; `None` where the actor does it itself.
+    next: Option<(u32, u32)>,
+    deed: u32,
 }
 
 /// Who does one kind of harm to one target.
@@ -47,33 +69,44 @@ pub struct Reached {
     pub target: Target,
     /// Which harm.
     pub harm: Harm,
-    arrivals: BTreeMap<Actor, Arrival>,
+    ways: Rc<Ways>,
+    deeds: Vec<Deed>,
+    arrivals: HashMap<u32, Arrival>,
 }
 
 impl Reached {
-    /// Everybody who gets there and can be captured, with how sure it is and in how many steps.
+    /// Everybody who gets there and can be captured, with how sure it is and in how many steps, in order.
     pub fn actors(&self) -> impl Iterator<Item = (&Actor, Certainty, usize)> {
-        let all = self.arrivals.iter().filter(|(actor, _)| actor.can_be_captured());
-        all.map(|(actor, arrival)| (actor, arrival.certainty, arrival.steps + 1))
+        let mut all: Vec<_> = self
+            .arrivals
+            .iter()
+            .map(|(number, arrival)| (&self.ways.actors[*number as usize], arrival))
+            .filter(|(actor, _)| actor.can_be_captured())
+            .map(|(actor, arrival)| (actor, arrival.certainty, usize::from(arrival.steps) + 1))
+            .collect();
+        all.sort();
+        all.into_iter()
+    }
+
+    fn arrival(&self, actor: &Actor) -> Option<&Arrival> {
+        self.arrivals.get(self.ways.numbers.get(actor)?)
     }
 
     /// How sure it is that an actor gets there; `None` where it does not.
     pub fn certainty(&self, actor: &Actor) -> Option<Certainty> {
-        self.arrivals.get(actor).map(|arrival| arrival.certainty)
+        self.arrival(actor).map(|arrival| arrival.certainty)
     }
 
     /// The shortest path of an actor, among the surest.
     pub fn path(&self, from: &Actor) -> Option<Path> {
-        let first = self.arrivals.get(from)?;
+        let first = self.arrival(from)?;
         let (mut edges, mut at) = (Vec::new(), first);
-        while let Some(edge) = &at.next {
-            edges.push(edge.clone());
-            at = self.arrivals.get(&edge.to)?;
-            if edges.len() > STEPS_MAX {
-                return None;
-            }
+        while let Some((to, place)) = at.next {
+            edges.push(self.ways.into[to as usize][place as usize].1.clone());
+            at = self.arrivals.get(&to)?;
         }
-        Some(Path { from: from.clone(), edges, deed: (*at.deed).clone(), certainty: first.certainty })
+        let deed = self.deeds[at.deed as usize].clone();
+        Some(Path { from: from.clone(), edges, deed, certainty: first.certainty })
     }
 }
 
@@ -105,34 +138,36 @@ impl Reach {
 impl Graph<'_> {
     /// Finds everybody who comes to harm one of these targets.
     pub fn reach(&self, targets: &[Target]) -> Reach {
-        let mut deeds: Vec<Deed> = targets.iter().flat_map(|target| self.deeds(target)).collect();
-        let mut into: HashMap<Actor, Vec<Edge>> = HashMap::new();
-        // Steps of one account may show actors who do more in another, so until nothing is new.
-        loop {
-            let before = into.len();
-            self.expand(&deeds, &mut into);
-            let again: Vec<Deed> = targets.iter().flat_map(|target| self.deeds(target)).collect();
-            if into.len() == before && again.len() == deeds.len() {
-                break;
-            }
-            deeds = again;
-            into.clear();
-            self.expand(&deeds, &mut into);
-            if into.len() == before {
-                break;
+        // Whose steps are known shows who gives itself new policies, who may then do harm in other accounts: so until
+        // nobody new is found.
+        for account in targets.iter().filter_map(|target| self.account_of(target)).collect::<BTreeSet<_>>() {
+            for account in self.above(account).into_iter().chain([account]) {
+                self.steps_of(account);
             }
         }
-        let mut by_harm: BTreeMap<(Target, Harm), Vec<Rc<Deed>>> = BTreeMap::new();
+        let (deeds, ways) = loop {
+            let before = self.empowered_count();
+            let deeds: Vec<Deed> = targets.iter().flat_map(|target| self.deeds(target)).collect();
+            let ways = self.expand(&deeds);
+            if self.empowered_count() == before {
+                break (deeds, ways);
+            }
+        };
+        let mut by_harm: BTreeMap<(Target, Harm), Vec<Deed>> = BTreeMap::new();
         let mut accounts: BTreeSet<AccountId> =
             targets.iter().filter_map(|target| self.account_of(target)).collect();
         for deed in deeds {
-            by_harm.entry((deed.target.clone(), deed.harm)).or_default().push(Rc::new(deed));
+            by_harm.entry((deed.target.clone(), deed.harm)).or_default().push(deed);
         }
-        accounts.extend(into.keys().filter_map(Actor::account));
-        let steps = into.values().map(Vec::len).sum();
+        accounts.extend(ways.actors.iter().filter_map(Actor::account));
+        let steps = ways.into.iter().map(Vec::len).sum();
+        let ways = Rc::new(ways);
         let reached = by_harm
             .into_iter()
-            .map(|((target, harm), deeds)| Reached { target, harm, arrivals: arrivals(&deeds, &into) })
+            .map(|((target, harm), deeds)| {
+                let arrivals = arrivals(&deeds, &ways);
+                Reached { target, harm, ways: Rc::clone(&ways), deeds, arrivals }
+            })
             .collect();
         let above: BTreeSet<AccountId> = accounts.iter().flat_map(|account| self.above(*account)).collect();
         accounts.extend(above);
@@ -140,16 +175,18 @@ impl Graph<'_> {
     }
 
     /// Finds all steps that lead, over any number of others, to somebody who does one of these deeds.
-    fn expand(&self, deeds: &[Deed], into: &mut HashMap<Actor, Vec<Edge>>) {
-        let mut waiting: VecDeque<Actor> = deeds.iter().map(|deed| deed.from.clone()).collect();
-        while let Some(actor) = waiting.pop_front() {
-            if into.contains_key(&actor) {
-                continue;
-            }
-            let edges = self.into(&actor);
-            waiting.extend(edges.iter().map(|edge| edge.from.clone()));
-            into.insert(actor, edges);
+    fn expand(&self, deeds: &[Deed]) -> Ways {
+        let mut ways = Ways::default();
+        for deed in deeds {
+            ways.number(&deed.from);
         }
+        let mut next = 0;
+        while let Some(actor) = ways.actors.get(next).cloned() {
+            let edges = self.into(&actor);
+            ways.into[next] = edges.into_iter().map(|edge| (ways.number(&edge.from), edge)).collect();
+            next += 1;
+        }
+        ways
     }
 
     /// All steps that lead to an actor.
@@ -176,40 +213,30 @@ impl Graph<'_> {
 }
 
 /// The surest and then the shortest way of everybody.
-fn arrivals(deeds: &[Rc<Deed>], into: &HashMap<Actor, Vec<Edge>>) -> BTreeMap<Actor, Arrival> {
-    let mut all: BTreeMap<Actor, Arrival> = BTreeMap::new();
-    for limit in [Certainty::Proven, Certainty::Conditional, Certainty::Unproven] {
-        // Everybody who is there by now may be gone through; who came by a surer way keeps it.
-        let mut waiting: BTreeMap<usize, VecDeque<Actor>> = BTreeMap::new();
-        for (actor, arrival) in &all {
-            waiting.entry(arrival.steps).or_default().push_back(actor.clone());
-        }
-        for deed in deeds.iter().filter(|deed| deed.step.certainty <= limit) {
-            if !all.contains_key(&deed.from) {
-                let arrival = Arrival { certainty: limit, steps: 0, next: None, deed: Rc::clone(deed) };
-                all.insert(deed.from.clone(), arrival);
-                waiting.entry(0).or_default().push_back(deed.from.clone());
+fn arrivals(deeds: &[Deed], ways: &Ways) -> HashMap<u32, Arrival> {
+    let mut all: HashMap<u32, Arrival> = HashMap::new();
+    let mut waiting: BTreeMap<(Certainty, u16), Vec<(u32, Arrival)>> = BTreeMap::new();
+    for (place, deed) in (0..).zip(deeds) {
+        let Some(number) = ways.numbers.get(&deed.from) else { continue };
+        let arrival = Arrival { certainty: deed.step.certainty, steps: 0, next: None, deed: place };
+        waiting.entry((arrival.certainty, 0)).or_default().push((*number, arrival));
+    }
+    // A longer way is never surer, so whoever is taken out first came by the best.
+    while let Some(((certainty, steps), arrived)) = waiting.pop_first() {
+        for (number, arrival) in arrived {
+            if all.contains_key(&number) {
+                continue;
             }
-        }
-        while let Some((steps, mut actors)) = waiting.pop_first() {
-            while let Some(actor) = actors.pop_front() {
-                let Some(deed) = all.get(&actor).map(|arrival| Rc::clone(&arrival.deed)) else { continue };
-                if steps + 1 >= STEPS_MAX {
-                    continue;
-                }
-                for edge in into.get(&actor).into_iter().flatten().filter(|edge| edge.step.certainty <= limit)
-                {
-                    if all.contains_key(&edge.from) {
-                        continue;
-                    }
-                    let arrival = Arrival {
-                        certainty: limit,
-                        steps: steps + 1,
-                        next: Some(edge.clone()),
-                        deed: Rc::clone(&deed),
-                    };
-                    all.insert(edge.from.clone(), arrival);
-                    waiting.entry(steps + 1).or_default().push_back(edge.from.clone());
+            all.insert(number, arrival);
+            if steps + 1 >= STEPS_MAX {
+                continue;
+            }
+            for (place, (from, edge)) in (0..).zip(&ways.into[number as usize]) {
+                if !all.contains_key(from) {
+                    let certainty = certainty.max(edge.step.certainty);
+                    let next = Some((number, place));
+                    let arrival = Arrival { certainty, steps: steps + 1, next, deed: arrival.deed };
+                    waiting.entry((certainty, steps + 1)).or_default().push((*from, arrival));
                 }
             }
         }

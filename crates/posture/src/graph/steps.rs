@@ -88,12 +88,15 @@ impl Graph<'_> {
                 let step = step("make-role", "Makes a role of any policy, which trusts it", ROOT_PAGE, asked);
                 let certain = step.certainty == Certainty::Proven;
                 edges.push(Edge { from: actor.clone(), to: Actor::AnyRole(id), step: Rc::new(step) });
-                if certain && actor.has_any_policy() {
+                // What it may do to others of the account, the new role may do as well.
+                if certain {
                     return edges;
                 }
             }
         }
         let organisation = self.estate.organisation_of(id);
+        // One sure way to each is enough.
+        let mut sure: BTreeSet<Actor> = BTreeSet::new();
         for step in moves() {
             if matches!(step.yields, Yield::Harm(_) | Yield::Unguarded)
                 || !stands(step.standing, id, organisation)
@@ -102,18 +105,21 @@ impl Graph<'_> {
             }
             // Trust policies are looked at from the side of the role.
             let only_trust = step.needs.iter().all(|need| need.action.starts_with("sts:AssumeRole"));
-            if only_trust || !step.needs.iter().all(|need| self.may_attempt(actor, need.action)) {
+            if only_trust || !step.needs.iter().all(|need| self.attempts(actor, need.action)) {
                 continue;
             }
-            for aim in self.aims(step, actor, id, account, organisation) {
-                if let Some(asked) = self.needs(step, actor, account, &aim) {
-                    let made = Rc::new(self::step(step.id, &aimed(step, &aim), &step.citation(), asked));
-                    edges.extend(aim.to.iter().filter(|to| *to != actor).map(|to| Edge {
-                        from: actor.clone(),
-                        to: to.clone(),
-                        step: Rc::clone(&made),
-                    }));
+            for mut aim in self.aims(step, actor, id, account, organisation) {
+                aim.to.retain(|to| to != actor && !sure.contains(to));
+                if aim.to.is_empty() {
+                    continue;
                 }
+                let Some(asked) = self.needs(step, actor, account, &aim) else { continue };
+                let made = Rc::new(self::step(step.id, &aimed(step, &aim), &step.citation(), asked));
+                if made.certainty == Certainty::Proven {
+                    sure.extend(aim.to.iter().cloned());
+                }
+                let edge = |to| Edge { from: actor.clone(), to, step: Rc::clone(&made) };
+                edges.extend(aim.to.into_iter().map(edge));
             }
         }
         edges
@@ -123,7 +129,7 @@ impl Graph<'_> {
         matches!(actor, Actor::Root(_))
             || ["iam:CreateRole", "iam:PutRolePolicy", "sts:AssumeRole"]
                 .iter()
-                .all(|action| self.may_attempt(actor, action))
+                .all(|action| self.attempts(actor, action))
     }
 
     /// Every permission of a move; `None` where one is denied.

@@ -67,7 +67,7 @@ fn accounts_in(text: &str) -> BTreeSet<AccountId> {
 
 impl Graph<'_> {
     /// Whom a policy of a resource of `own` may let in: whoever is in accounts that it names.
-    pub(super) fn candidates(&self, own: AccountId, text: &str, action: &str) -> Vec<Actor> {
+    pub(super) fn candidates(&self, own: AccountId, text: &str, action: &'static str) -> Vec<Actor> {
         let mut accounts = accounts_in(text);
         accounts.insert(own);
         let everybody =
@@ -85,7 +85,7 @@ impl Graph<'_> {
             actors.extend(
                 self.principals(account)
                     .into_iter()
-                    .filter(|actor| everybody || named(actor) || self.may_attempt(actor, action)),
+                    .filter(|actor| everybody || named(actor) || self.attempts(actor, action)),
             );
             actors.push(Actor::AnyRole(account));
             actors.push(Actor::Root(account));
