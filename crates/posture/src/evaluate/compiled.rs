@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::conditions::{Missing, Reason};
 use crate::estate::{
-    AccountId, Estate, Key, Kind, NamedPolicy, OrgPolicyKind, Organisation, PolicyText, Role, Scope, User,
+    AccountId, ComputeKind, Estate, Key, Kind, NamedPolicy, OrgPolicyKind, Organisation, PolicyText, Role,
+    Scope, User,
 };
 use crate::policy::{Library, Policy};
 
@@ -46,6 +47,8 @@ pub(super) struct Compiled<'e> {
     pub(super) scps: HashMap<AccountId, Over<'e>>,
     pub(super) rcps: HashMap<AccountId, Over<'e>>,
     pub(super) resources: HashMap<&'e str, Vec<Part<'e>>>,
+    /// The vault of each recovery point.
+    pub(super) points: HashMap<&'e str, &'e str>,
     pub(super) library: Library,
 }
 
@@ -60,6 +63,7 @@ impl<'e> Compiled<'e> {
             scps: HashMap::new(),
             rcps: HashMap::new(),
             resources: HashMap::new(),
+            points: HashMap::new(),
             library: Library::default(),
         };
         for (id, account) in &estate.accounts {
@@ -98,15 +102,40 @@ impl<'e> Compiled<'e> {
                 compiled.resources.insert(arn, parts);
             }
             for (name, bucket) in &account.buckets {
-                let part = compiled.optional(*id, Kind::BucketPolicies, name, bucket.policy.as_ref());
+                let part = compiled.optional(
+                    Scope::Account(*id),
+                    Kind::BucketPolicies,
+                    name,
+                    bucket.policy.as_ref(),
+                );
                 compiled.resources.insert(name, part);
             }
             for (arn, vault) in &account.vaults {
-                let part = compiled.optional(*id, Kind::VaultPolicies, arn, vault.policy.as_ref());
+                let part =
+                    compiled.optional(Scope::Account(*id), Kind::VaultPolicies, arn, vault.policy.as_ref());
                 compiled.resources.insert(arn, part);
+                let points = vault.recovery_points.iter().flatten();
+                compiled.points.extend(points.map(|point| (&*point.arn, &**arn)));
+            }
+            let functions =
+                account.compute.iter().filter(|(_, compute)| compute.kind == ComputeKind::LambdaFunction);
+            for (arn, function) in functions {
+                let policy = function.policy.as_ref();
+                let part = match policy {
+                    Some(text) => Part::Policy(compiled.hang("resource policy", text)),
+                    None => {
+                        let what = format!("the policy of {arn}");
+                        Part::Missing(Arc::new(not_collected(Kind::Functions, Scope::Account(*id), what)))
+                    }
+                };
+                compiled.resources.insert(arn, vec![part]);
             }
         }
         for organisation in estate.organisations.values() {
+            let scope = Scope::Organisation(Arc::clone(&organisation.id));
+            let policy = organisation.resource_policy.as_ref();
+            let part = compiled.optional(scope, Kind::OrganisationPolicy, &organisation.id, policy);
+            compiled.resources.insert(&organisation.id, part);
             for account in organisation.members.keys() {
                 let scps = compiled.over(estate, organisation, *account, &OrgPolicyKind::Scp);
                 compiled.scps.insert(*account, scps);
@@ -139,7 +168,7 @@ impl<'e> Compiled<'e> {
 
     fn optional(
         &mut self,
-        account: AccountId,
+        scope: Scope,
         kind: Kind,
         name: &str,
         policy: Option<&'e Option<PolicyText>>,
@@ -149,7 +178,7 @@ impl<'e> Compiled<'e> {
             Some(None) => Vec::new(),
             None => {
                 let what = format!("the policy of {name}");
-                vec![Part::Missing(Arc::new(not_collected(kind, Scope::Account(account), what)))]
+                vec![Part::Missing(Arc::new(not_collected(kind, scope, what)))]
             }
         }
     }

@@ -25,6 +25,8 @@ mod decision;
 mod grants;
 pub mod operations;
 mod request;
+mod resource;
+mod services;
 mod statement;
 mod sum;
 mod world;
@@ -34,7 +36,7 @@ pub use request::{Call, Context, Given, Principal, Request};
 
 use crate::conditions::Formula;
 use crate::estate::Estate;
-use crate::policy::PolicyProblem;
+use crate::policy::{Library, PolicyProblem};
 use compiled::Compiled;
 use sum::Sum;
 use world::World;
@@ -52,9 +54,19 @@ impl<'e> Evaluator<'e> {
         Self { estate, compiled: Compiled::new(estate) }
     }
 
-    /// What is wrong with the policies of the estate, by file and line.
+    /// What is wrong with the policies of the estate, by file and line. For those of a request, see
+    /// [`Self::problems_of`].
     pub fn problems(&self) -> impl Iterator<Item = &PolicyProblem> {
         self.compiled.library.problems()
+    }
+
+    /// What is wrong with the policies that a request brings along: those of its session and of its VPC endpoint.
+    pub fn problems_of(&self, request: &Request) -> Vec<PolicyProblem> {
+        let mut library = Library::default();
+        for text in request.session_policies.iter().chain(&request.endpoint_policy) {
+            library.compile(text);
+        }
+        library.problems().cloned().collect()
     }
 
     /// How many different policies there are.
@@ -71,7 +83,7 @@ impl<'e> Evaluator<'e> {
     pub fn explain(&self, request: &Request) -> Explanation {
         let mut steps = Vec::new();
         let decision = self.answer(request, Some(&mut steps));
-        Explanation { decision, steps }
+        Explanation { decision, steps, problems: self.problems_of(request) }
     }
 
     fn answer(&self, request: &Request, mut steps: Option<&mut Vec<Step>>) -> Decision {
