@@ -88,6 +88,11 @@ pub(crate) enum Record {
         organisation: Arc<str>,
         member: Member,
     },
+    /// `list-accounts` was read.
+    MembersListed {
+        organisation: Option<Arc<str>>,
+        whole: bool,
+    },
     /// `list-organizational-units-for-parent`, `list-accounts-for-parent`, `list-children` of a parent were read.
     Children {
         parent: Arc<str>,

@@ -229,7 +229,8 @@ impl Assembly {
         gaps: &mut Vec<Gap>,
     ) {
         let scope = Scope::Organisation(Arc::clone(&organisation.id));
-        let members = if self.members_listed { Extent::Whole } else { Extent::Partial };
+        let listed = self.members_listed.contains(&organisation.id);
+        let members = if listed { Extent::Whole } else { Extent::Partial };
         for kind in Kind::ALL.into_iter().filter(|kind| kind.reach() == Reach::Organisation) {
             let mut tally = Tally::new(scope.clone(), kind, Extent::Whole);
             match kind {
@@ -243,7 +244,7 @@ impl Assembly {
                 }
                 Kind::Members => {
                     tally.found = organisation.members.len();
-                    if !self.members_listed {
+                    if !listed {
                         tally.miss(None, None, "`organizations list-accounts` was not collected");
                     }
                 }

@@ -28,8 +28,8 @@ struct Assembly {
     files: Vec<Arc<str>>,
     /// Lists that were read, by region (empty where a kind has none), and whether their last page was among them.
     lists: BTreeMap<(AccountId, Kind), BTreeMap<Arc<str>, bool>>,
-    /// Lists whose account is not known.
-    members_listed: bool,
+    /// Organisations whose accounts were listed to the end.
+    members_listed: BTreeSet<Arc<str>>,
     /// Children that were listed of roots and units.
     tree: Vec<(At, Arc<str>, Vec<Arc<str>>)>,
     org: organisation::Loose,
@@ -131,10 +131,6 @@ impl Assembly {
         whole: bool,
     ) {
         use crate::estate::Reach;
-        if kind == Kind::Members {
-            self.members_listed |= whole;
-            return;
-        }
         let Some(account) = account.or_else(|| self.places.account(at.file)) else {
             let detail = format!("an answer to `{}` of an unknown account", kind.call());
             return self.problem(at, ProblemKind::Unattributed, detail, (None, Some(kind)));
