@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 27] = [
+const WORKING: [&str; 28] = [
     "backup",
     "ceremony",
     "check",
@@ -42,6 +42,7 @@ const WORKING: [&str; 27] = [
     "ls",
     "man",
     "mount",
+    "posture",
     "prune",
     "quorum",
     "recovery-kit",

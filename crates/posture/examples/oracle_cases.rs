@@ -247,7 +247,8 @@ fn statement(dice: &mut Dice, sort: Sort, action: &str, resource: &str) -> Strin
     let mut text = format!(r#"{{"Effect":"{}""#, if denies { "Deny" } else { "Allow" });
     match sort {
         Sort::Resource | Sort::Trust | Sort::Endpoint => {
-            let who = if sort == Sort::Endpoint && dice.one_in(2) {
+            // Another principal than everybody is refused by the other evaluator.
+            let who = if sort == Sort::Endpoint {
                 r#""Principal":"*""#.into()
             } else {
                 principal(dice, denies && sort == Sort::Resource)
@@ -580,6 +581,17 @@ impl Case {
         let named = |arn: &str| self.texts("resource").iter().any(|text| text.contains(arn));
         if matches!(self.who, Who::Session | Who::AwaySession) && named(&self.who.arn()) {
             marks.push("session-named");
+        }
+        let says = |what: &str| self.policies.values().flatten().any(|text| text.contains(what));
+        if self.context.contains_key("kms:EncryptionContext:app") && says("kms:EncryptionContext:app") {
+            marks.push("encryption-context");
+        }
+        let six = self.context.get("aws:SourceIp").is_some_and(|values| values[0].contains(':'));
+        if six && says("NotIpAddress") {
+            marks.push("address-families");
+        }
+        if self.who == Who::Root && self.resource == TAKEN {
+            marks.push("root-takes-role");
         }
         marks
     }

@@ -172,3 +172,29 @@ fn tags_of_a_session_are_chosen_by_who_takes_the_role_unless_they_are_known() {
     request.context.session_tags = Some(vec![("Team".into(), "backup".into())]);
     assert_eq!(setting.decide(&request), Decision::Allowed, "names of tags are compared without case");
 }
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value
+#[test]
+fn a_variable_without_a_value_equals_nothing() {
+    let ask = |operator: &str, values: &str| {
+        let rest = format!(r#","Condition":{{"{operator}":{{"aws:PrincipalAccount":{values}}}}}"#);
+        Setting::new(&[&allow(&aws(USER), "kms:Decrypt", &rest)], &[]).ask(alice(), "kms:Decrypt")
+    };
+    let tag = r#""${aws:PrincipalTag/team}""#;
+    assert!(is_denied(&ask("StringEquals", tag)));
+    assert!(matches!(ask("StringNotEquals", tag), Decision::Unknown(_)));
+    assert!(is_denied(&ask("StringNotEquals", &format!(r#"["111122223333",{tag}]"#))));
+    assert_eq!(ask("StringEquals", &format!(r#"["111122223333",{tag}]"#)), Decision::Allowed);
+}
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_IPAddress
+#[test]
+fn an_address_of_the_other_family_is_outside_of_a_range() {
+    let rest = r#","Condition":{"NotIpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#;
+    let setting = Setting::new(&[&allow(&aws(USER), "kms:Decrypt", rest)], &[]);
+    let mut request = Request::new(alice(), "kms:Decrypt", KEY);
+    request.context = request.context.value("aws:SourceIp", "2001:db8::1");
+    assert_eq!(setting.decide(&request), Decision::Allowed);
+    request.context = request.context.value("aws:SourceIp", "10.1.2.3");
+    assert!(is_denied(&setting.decide(&request)));
+}

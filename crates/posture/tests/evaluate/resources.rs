@@ -308,3 +308,16 @@ fn the_policy_of_a_resource_share_counts_beside_the_default_one() {
     setting.key().policies.remove("AWS_RAM");
     assert!(matches!(setting.ask(session(OTHER), "kms:Decrypt"), Decision::Unknown(_)));
 }
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value
+#[test]
+fn a_variable_without_a_value_matches_nothing_and_its_negation_is_not_documented() {
+    let ask = |element: &str| {
+        let statement = format!(
+            r#"{{"Effect":"Allow","Action":"s3:GetObject","{element}":"arn:aws:s3:::archive/${{aws:PrincipalTag/team}}/*"}}"#
+        );
+        object(&with_bucket(Some(None), &[&statement]), alice(), "s3:GetObject")
+    };
+    assert!(is_denied(&ask("Resource")));
+    assert!(matches!(ask("NotResource"), Decision::Unknown(_)));
+}

@@ -118,7 +118,8 @@ impl Assembly {
                 _ => self.cover_list(id, account, kind),
             };
             let extent = tally.extent();
-            if extent == Extent::Absent && tally.missing.is_empty() {
+            // Where all that is known was asked, what is missing is the list of what there is: a gap of its own.
+            if extent == Extent::Absent && tally.missing.is_empty() && tally.found == 0 {
                 let why = format!("`{}` was not collected", kind.call()).into();
                 gaps.push(Gap {
                     scope: Some(scope.clone()),
