@@ -150,8 +150,9 @@ impl World<'_, '_> {
         }
         let holds = self.test(key, operator, values, open);
         // A variable without a value equals nothing; whether it differs from everything is not said. Where one of the
-        // other values matches, it makes no difference.
-        if without_value && operator.negated && holds != Formula::False {
+        // other values matches, or the key is absent, it makes no difference.
+        let open_to_it = without_value && operator.negated && holds != Formula::False;
+        if open_to_it && !matches!(self.find(key), Found::Absent) {
             return undocumented("how a negated operator counts a policy variable without a value");
         }
         holds
