@@ -5,6 +5,7 @@
 
 mod coverage;
 mod details;
+mod iam_collect;
 mod merge;
 mod organisation;
 mod places;
@@ -53,15 +54,28 @@ pub(super) fn assemble(mut files: Vec<FileRead>) -> Estate {
         ..Assembly::default()
     };
     let mut later: Vec<(At, Record)> = Vec::new();
+    let mut pieces = iam_collect::Pieces::default();
     for (file, read) in files.into_iter().enumerate() {
         for trouble in read.troubles {
             assembly.trouble(file, trouble);
         }
         for Located { line, record } in read.records {
             let at = At { file, line };
+            let record = match record {
+                Record::Piece { directory, piece } => {
+                    pieces.add(at, directory, piece);
+                    continue;
+                }
+                record => record,
+            };
             if let Some(record) = assembly.primary(at, record) {
                 later.push((at, record));
             }
+        }
+    }
+    for (at, record) in assembly.whole_pieces(pieces) {
+        if let Some(record) = assembly.primary(at, record) {
+            later.push((at, record));
         }
     }
     for (at, record) in later {
