@@ -57,7 +57,8 @@ pub(super) fn not_collected(kind: Kind, scope: Scope, what: impl Into<Arc<str>>)
 }
 
 impl<'e> Compiled<'e> {
-    pub(super) fn new(estate: &'e Estate) -> Self {
+    /// With the identities of these accounts, or of all.
+    pub(super) fn new(estate: &'e Estate, only: Option<&[AccountId]>) -> Self {
         let mut compiled = Self {
             identities: HashMap::new(),
             scps: HashMap::new(),
@@ -67,7 +68,8 @@ impl<'e> Compiled<'e> {
             library: Library::default(),
         };
         for (id, account) in &estate.accounts {
-            for user in account.users.values() {
+            let with_identities = only.is_none_or(|only| only.contains(id));
+            for user in account.users.values().filter(|_| with_identities) {
                 let mut policies = compiled.inline(&user.inline);
                 policies.extend(user.attached.iter().map(|arn| compiled.managed(estate, *id, arn)));
                 for name in &user.groups {
@@ -88,7 +90,7 @@ impl<'e> Compiled<'e> {
                 let identity = Identity { user: Some(user), role: None, policies, boundary };
                 compiled.identities.insert(&user.arn, identity);
             }
-            for role in account.roles.values() {
+            for role in account.roles.values().filter(|_| with_identities) {
                 let mut policies = compiled.inline(&role.inline);
                 policies.extend(role.attached.iter().map(|arn| compiled.managed(estate, *id, arn)));
                 let boundary = role.boundary.as_ref().map(|arn| compiled.managed(estate, *id, arn));

@@ -145,6 +145,6 @@ pub struct Explanation {
     pub decision: Decision,
     /// Statement by statement.
     pub steps: Vec<Step>,
-    /// What is wrong with the policies that the request brings along.
+    /// What is wrong with the policies that the answer comes from.
     pub problems: Vec<PolicyProblem>,
 }

@@ -32,6 +32,12 @@ impl<'a> Held<'a> {
     }
 }
 
+/// The policies of the resource that are known.
+pub(super) fn policies<'a, 'e>(world: &World<'a, 'e>, compiled: &'a Compiled<'e>) -> &'a [Part<'e>] {
+    let name = held(world, compiled).and_then(|held| held.name);
+    name.and_then(|name| compiled.resources.get(name)).map(Vec::as_slice).unwrap_or_default()
+}
+
 /// What policy a resource may have; `None` if it has none, or none that counts.
 fn held<'a>(world: &World<'a, '_>, compiled: &Compiled<'a>) -> Option<Held<'a>> {
     let resource = world.resource;

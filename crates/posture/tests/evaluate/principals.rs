@@ -86,6 +86,15 @@ fn what_is_wrong_with_policies_of_a_request_is_told() {
     let problems = evaluator.problems_of(&request);
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert_eq!(evaluator.explain(&request).problems, problems);
+    let misspelt = Setting::new(&[&allow(ROOT, "kms:Decript", "")], &[&allow("", "kms:Encript", "")]);
+    let plain = Request::new(alice(), "kms:Decrypt", KEY);
+    let evaluator = Evaluator::for_request(&misspelt.estate, &plain);
+    assert_eq!(
+        evaluator.problems_of(&plain).len(),
+        2,
+        "of the key and of the user, not of the other account"
+    );
+    assert_eq!(evaluator.decide(&plain), Evaluator::new(&misspelt.estate).decide(&plain));
 }
 
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-services

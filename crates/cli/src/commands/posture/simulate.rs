@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use strongroom_posture::estate::{Form, Origin, PolicyText};
 use strongroom_posture::evaluate::{Evaluator, Given, Request};
-use strongroom_posture::policy::{MOST_BYTES, PolicyProblem};
+use strongroom_posture::policy::MOST_BYTES;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom posture simulate aws/ --principal arn:aws:iam::111122223333:role/restore \\\n\
@@ -134,10 +134,8 @@ pub(super) fn run(args: &SimulateArgs, context: &Context) -> Result<(), CliError
     let principal = principal::parse(&args.principal, args.federated_by.as_deref(), &estate)
         .map_err(|message| CliError::new(ErrorKind::Usage, format!("--principal: {message}")))?;
     let request = request(args, principal)?;
-    let evaluator = Evaluator::new(&estate);
-    let explanation = evaluator.explain(&request);
-    let policies: Vec<&PolicyProblem> = evaluator.problems().chain(&explanation.problems).collect();
-    let troubles = Troubles::of(&estate, policies);
+    let explanation = Evaluator::for_request(&estate, &request).explain(&request);
+    let troubles = Troubles::of(&estate, &explanation.problems);
     if context.output.is_json() {
         let asked = json!({"principal": args.principal, "action": args.action, "resource": args.resource});
         context.output.json(&show::document(&explanation, asked, troubles.json()))?;

@@ -54,8 +54,8 @@ impl Troubles {
     }
 
     fn policy(&mut self, problem: &PolicyProblem) {
-        // Whoever asks is taken to choose a key that is not known: that is no gap.
-        let lost = problem.kind != ProblemOfPolicy::UnknownKey;
+        // Whoever asks is taken to choose a key that is not known, and nobody can ask for an action that there is not.
+        let lost = !matches!(problem.kind, ProblemOfPolicy::UnknownKey | ProblemOfPolicy::UnknownAction);
         self.losses += usize::from(lost);
         self.lines.push(problem.to_string());
         self.json.push(json!({
