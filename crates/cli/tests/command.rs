@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 28] = [
+const WORKING: [&str; 29] = [
     "backup",
     "ceremony",
     "check",
@@ -43,6 +43,7 @@ const WORKING: [&str; 28] = [
     "ls",
     "man",
     "mount",
+    "posture",
     "prune",
     "quorum",
     "recovery-kit",

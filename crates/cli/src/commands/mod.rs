@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod ls;
 pub mod man;
 pub mod mount;
+pub mod posture;
 pub mod prune;
 pub mod quorum;
 pub mod recovery_kit;
@@ -96,6 +97,8 @@ pub enum Command {
     Man(man::ManArgs),
     /// Show snapshots as a read-only file system
     Mount(mount::MountArgs),
+    /// See who can do what to keys and backups in AWS
+    Posture(posture::PostureArgs),
     /// Free what no snapshot needs
     Prune(prune::PruneArgs),
     /// Read what needs several custodians, without a meeting
@@ -158,6 +161,7 @@ impl Command {
             Self::Ledger(args) => ledger::run(&args, context),
             Self::Ls(args) => ls::run(&args, context),
             Self::Man(args) => man::run(&args, context),
+            Self::Posture(args) => posture::run(&args, context),
             Self::Prune(args) => prune::run(&args, context),
             Self::Quorum(args) => quorum::run(&args, context),
             Self::RecoveryKit(args) => recovery_kit::run(&args, context),

@@ -69,6 +69,8 @@ pub enum Kind {
     GlueDevEndpoints,
     /// SageMaker notebook instances.
     Notebooks,
+    /// App Runner services.
+    AppRunnerServices,
     /// CloudFormation stacks.
     Stacks,
     /// CloudFormation stack sets.
@@ -120,7 +122,7 @@ pub enum Reach {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::Users,
         Self::Groups,
         Self::Roles,
@@ -151,6 +153,7 @@ impl Kind {
         Self::GlueJobs,
         Self::GlueDevEndpoints,
         Self::Notebooks,
+        Self::AppRunnerServices,
         Self::Stacks,
         Self::StackSets,
         Self::Trails,
@@ -234,6 +237,7 @@ impl Kind {
             Self::GlueJobs => "glue get-jobs",
             Self::GlueDevEndpoints => "glue get-dev-endpoints",
             Self::Notebooks => "sagemaker list-notebook-instances, describe-notebook-instance",
+            Self::AppRunnerServices => "apprunner list-services, describe-service",
             Self::Stacks => "cloudformation describe-stacks",
             Self::StackSets => "cloudformation list-stack-sets, describe-stack-set",
             Self::Trails => "cloudtrail describe-trails",

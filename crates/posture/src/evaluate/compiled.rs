@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::conditions::{Missing, Reason};
 use crate::estate::{
-    AccountId, Estate, Key, Kind, NamedPolicy, OrgPolicyKind, Organisation, PolicyText, Role, Scope, User,
+    AccountId, ComputeKind, Estate, Key, Kind, NamedPolicy, OrgPolicyKind, Organisation, PolicyText, Role,
+    Scope, User,
 };
 use crate::policy::{Library, Policy};
 
@@ -46,6 +47,8 @@ pub(super) struct Compiled<'e> {
     pub(super) scps: HashMap<AccountId, Over<'e>>,
     pub(super) rcps: HashMap<AccountId, Over<'e>>,
     pub(super) resources: HashMap<&'e str, Vec<Part<'e>>>,
+    /// The vault of each recovery point.
+    pub(super) points: HashMap<&'e str, &'e str>,
     pub(super) library: Library,
 }
 
@@ -54,16 +57,19 @@ pub(super) fn not_collected(kind: Kind, scope: Scope, what: impl Into<Arc<str>>)
 }
 
 impl<'e> Compiled<'e> {
-    pub(super) fn new(estate: &'e Estate) -> Self {
+    /// With the identities of these accounts, or of all.
+    pub(super) fn new(estate: &'e Estate, only: Option<&[AccountId]>) -> Self {
         let mut compiled = Self {
             identities: HashMap::new(),
             scps: HashMap::new(),
             rcps: HashMap::new(),
             resources: HashMap::new(),
+            points: HashMap::new(),
             library: Library::default(),
         };
         for (id, account) in &estate.accounts {
-            for user in account.users.values() {
+            let with_identities = only.is_none_or(|only| only.contains(id));
+            for user in account.users.values().filter(|_| with_identities) {
                 let mut policies = compiled.inline(&user.inline);
                 policies.extend(user.attached.iter().map(|arn| compiled.managed(estate, *id, arn)));
                 for name in &user.groups {
@@ -84,7 +90,7 @@ impl<'e> Compiled<'e> {
                 let identity = Identity { user: Some(user), role: None, policies, boundary };
                 compiled.identities.insert(&user.arn, identity);
             }
-            for role in account.roles.values() {
+            for role in account.roles.values().filter(|_| with_identities) {
                 let mut policies = compiled.inline(&role.inline);
                 policies.extend(role.attached.iter().map(|arn| compiled.managed(estate, *id, arn)));
                 let boundary = role.boundary.as_ref().map(|arn| compiled.managed(estate, *id, arn));
@@ -98,15 +104,40 @@ impl<'e> Compiled<'e> {
                 compiled.resources.insert(arn, parts);
             }
             for (name, bucket) in &account.buckets {
-                let part = compiled.optional(*id, Kind::BucketPolicies, name, bucket.policy.as_ref());
+                let part = compiled.optional(
+                    Scope::Account(*id),
+                    Kind::BucketPolicies,
+                    name,
+                    bucket.policy.as_ref(),
+                );
                 compiled.resources.insert(name, part);
             }
             for (arn, vault) in &account.vaults {
-                let part = compiled.optional(*id, Kind::VaultPolicies, arn, vault.policy.as_ref());
+                let part =
+                    compiled.optional(Scope::Account(*id), Kind::VaultPolicies, arn, vault.policy.as_ref());
                 compiled.resources.insert(arn, part);
+                let points = vault.recovery_points.iter().flatten();
+                compiled.points.extend(points.map(|point| (&*point.arn, &**arn)));
+            }
+            let functions =
+                account.compute.iter().filter(|(_, compute)| compute.kind == ComputeKind::LambdaFunction);
+            for (arn, function) in functions {
+                let policy = function.policy.as_ref();
+                let part = match policy {
+                    Some(text) => Part::Policy(compiled.hang("resource policy", text)),
+                    None => {
+                        let what = format!("the policy of {arn}");
+                        Part::Missing(Arc::new(not_collected(Kind::Functions, Scope::Account(*id), what)))
+                    }
+                };
+                compiled.resources.insert(arn, vec![part]);
             }
         }
         for organisation in estate.organisations.values() {
+            let scope = Scope::Organisation(Arc::clone(&organisation.id));
+            let policy = organisation.resource_policy.as_ref();
+            let part = compiled.optional(scope, Kind::OrganisationPolicy, &organisation.id, policy);
+            compiled.resources.insert(&organisation.id, part);
             for account in organisation.members.keys() {
                 let scps = compiled.over(estate, organisation, *account, &OrgPolicyKind::Scp);
                 compiled.scps.insert(*account, scps);
@@ -139,7 +170,7 @@ impl<'e> Compiled<'e> {
 
     fn optional(
         &mut self,
-        account: AccountId,
+        scope: Scope,
         kind: Kind,
         name: &str,
         policy: Option<&'e Option<PolicyText>>,
@@ -149,7 +180,7 @@ impl<'e> Compiled<'e> {
             Some(None) => Vec::new(),
             None => {
                 let what = format!("the policy of {name}");
-                vec![Part::Missing(Arc::new(not_collected(kind, Scope::Account(account), what)))]
+                vec![Part::Missing(Arc::new(not_collected(kind, scope, what)))]
             }
         }
     }

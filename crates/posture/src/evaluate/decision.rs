@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::conditions::{Formula, Literal, Missing, Source};
-use crate::policy::Effect;
+use crate::policy::{Effect, PolicyProblem};
 
 /// Where a request is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,4 +145,6 @@ pub struct Explanation {
     pub decision: Decision,
     /// Statement by statement.
     pub steps: Vec<Step>,
+    /// What is wrong with the policies that the answer comes from.
+    pub problems: Vec<PolicyProblem>,
 }

@@ -26,6 +26,8 @@ mod decision;
 mod grants;
 pub mod operations;
 mod request;
+mod resource;
+mod services;
 mod statement;
 mod sum;
 mod world;
@@ -33,10 +35,12 @@ mod world;
 pub use decision::{Decision, Denial, Explanation, Layer, Match, Residual, Step};
 pub use request::{Call, Context, Given, Principal, Request};
 
+use std::collections::BTreeSet;
+
 use crate::conditions::Formula;
 use crate::estate::Estate;
-use crate::policy::PolicyProblem;
-use compiled::Compiled;
+use crate::policy::{Library, PolicyProblem};
+use compiled::{Compiled, Part};
 use sum::Sum;
 use world::World;
 
@@ -50,12 +54,52 @@ pub struct Evaluator<'e> {
 impl<'e> Evaluator<'e> {
     /// Compiles the policies of an estate.
     pub fn new(estate: &'e Estate) -> Self {
-        Self { estate, compiled: Compiled::new(estate) }
+        Self { estate, compiled: Compiled::new(estate, None) }
     }
 
-    /// What is wrong with the policies of the estate, by file and line.
+    /// Compiles only what one request needs: of identities, those of the accounts that it names. Other requests about
+    /// the same principal and resources may be asked too.
+    pub fn for_request(estate: &'e Estate, request: &Request) -> Self {
+        let account_of = |arn: &str| crate::estate::Arn::parse(arn).and_then(|arn| arn.account());
+        let principal = match &request.principal {
+            Principal::User(arn) | Principal::Role { role: arn, .. } => account_of(arn),
+            Principal::FederatedUser { user, .. } => account_of(user),
+            Principal::Root(account) => Some(*account),
+            Principal::Service(_) | Principal::Federated(_) | Principal::Anonymous => None,
+        };
+        let accounts: Vec<_> = principal.into_iter().chain(account_of(&request.resource)).collect();
+        Self { estate, compiled: Compiled::new(estate, Some(&accounts)) }
+    }
+
+    /// What is wrong with the policies of the estate, by file and line. For those of a request, see
+    /// [`Self::problems_of`].
     pub fn problems(&self) -> impl Iterator<Item = &PolicyProblem> {
         self.compiled.library.problems()
+    }
+
+    /// What is wrong with the policies that a request is answered by: those of the estate, and those that it brings
+    /// along for its session and its VPC endpoint. By file and line.
+    pub fn problems_of(&self, request: &Request) -> Vec<PolicyProblem> {
+        let mut library = Library::default();
+        for text in request.session_policies.iter().chain(&request.endpoint_policy) {
+            library.compile(text);
+        }
+        let mut problems: BTreeSet<PolicyProblem> = library.problems().cloned().collect();
+        for resource in std::iter::once(&request.resource).chain(&request.alias_keys) {
+            let world = World::new(self.estate, &self.compiled, request, resource);
+            let identity = world.identity;
+            let own =
+                identity.into_iter().flat_map(|identity| identity.policies.iter().chain(&identity.boundary));
+            let scps = world.account.and_then(|account| self.compiled.scps.get(&account));
+            let rcps = world.owner.and_then(|owner| self.compiled.rcps.get(&owner));
+            let levels = scps.into_iter().chain(rcps).flat_map(|over| over.levels.iter().flatten());
+            for part in own.chain(levels).chain(resource::policies(&world, &self.compiled)) {
+                if let Part::Policy(hung) = part {
+                    problems.extend(hung.policy.problems_in(hung.text));
+                }
+            }
+        }
+        problems.into_iter().collect()
     }
 
     /// How many different policies there are.
@@ -72,7 +116,7 @@ impl<'e> Evaluator<'e> {
     pub fn explain(&self, request: &Request) -> Explanation {
         let mut steps = Vec::new();
         let decision = self.answer(request, Some(&mut steps));
-        Explanation { decision, steps }
+        Explanation { decision, steps, problems: self.problems_of(request) }
     }
 
     fn answer(&self, request: &Request, mut steps: Option<&mut Vec<Step>>) -> Decision {

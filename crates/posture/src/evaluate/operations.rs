@@ -86,26 +86,3 @@ pub const OPERATIONS: &[Operation] = &[
 pub fn find(name: &str) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|operation| operation.name.eq_ignore_ascii_case(name))
 }
-
-/// Services whose resources resource control policies bind
-/// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html#rcp-supported-services>).
-/// AWS adds to the list; what is not on it is taken not to be bound, which is the cautious side: such a policy
-/// only takes away.
-pub(super) const BOUND_BY_RCPS: &[&str] =
-    &["aoss", "cognito-idp", "dynamodb", "ecr", "kms", "logs", "s3", "secretsmanager", "sqs", "sts"];
-
-/// Services whose resources may have a policy that denies.
-pub(super) const WITH_RESOURCE_POLICIES: &[&str] = &[
-    "s3",
-    "backup",
-    "sqs",
-    "sns",
-    "secretsmanager",
-    "dynamodb",
-    "ecr",
-    "events",
-    "glue",
-    "logs",
-    "codebuild",
-    "elasticfilesystem",
-];

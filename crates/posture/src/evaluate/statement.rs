@@ -87,6 +87,11 @@ impl World<'_, '_> {
                     };
                     Formula::constant(glob.matches(self.resource))
                 }
+                // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html: without a value it
+                // matches nothing. What that means under a negation is not said.
+                Ok(None) if resources.except => {
+                    undocumented("how `NotResource` counts a policy variable without a value")
+                }
                 Ok(None) => Formula::False,
                 Err(why) => self.unresolved(why, "the resource", pattern),
             }
@@ -134,15 +139,23 @@ impl World<'_, '_> {
         };
         let mut values = Vec::with_capacity(templates.len());
         let mut open = None;
+        let mut without_value = false;
         for template in templates {
             match template.resolve(|key| self.substitute(key)) {
                 Ok(Some(glob)) => values.push(glob),
-                Ok(None) => {}
+                Ok(None) => without_value = true,
                 Err(Unresolved::Missing(missing)) => return Formula::missing(missing),
                 Err(Unresolved::Open(source)) => open = Some(source),
             }
         }
-        self.test(key, operator, values, open)
+        let holds = self.test(key, operator, values, open);
+        // A variable without a value equals nothing; whether it differs from everything is not said. Where one of the
+        // other values matches, or the key is absent, it makes no difference.
+        let open_to_it = without_value && operator.negated && holds != Formula::False;
+        if open_to_it && !matches!(self.find(key), Found::Absent) {
+            return undocumented("how a negated operator counts a policy variable without a value");
+        }
+        holds
     }
 
     /// What is left of a test of a key; `open` if a value of the policy is not known.

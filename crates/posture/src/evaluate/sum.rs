@@ -5,16 +5,17 @@ use std::sync::Arc;
 use super::compiled::{Compiled, Hung, Over, Part};
 use super::decision::{Decision, Denial, Layer, Match, Step};
 use super::grants::Granted;
-use super::operations;
 use super::request::{Principal, Request};
+use super::resource::resource_policy;
+use super::services::{BoundByRcps, bound_by_rcps};
 use super::statement::{Naming, not_understood, undocumented};
 use super::verdict;
 use super::world::World;
 use crate::conditions::Formula;
-use crate::estate::{Arn, KeyManager, Kind};
+use crate::estate::{KeyManager, Kind};
 use crate::policy::{Effect, Policy, Statement};
 
-type Steps<'s, 'v> = Option<&'s mut Vec<Step>>;
+pub(super) type Steps<'s, 'v> = Option<&'s mut Vec<Step>>;
 
 /// What a layer says.
 struct Said {
@@ -119,7 +120,7 @@ fn operation(world: &World<'_, '_>) -> Formula {
     Formula::True
 }
 
-fn step(layer: Layer, hung: &Hung<'_>, statement: &Statement, matched: Match) -> Step {
+pub(super) fn step(layer: Layer, hung: &Hung<'_>, statement: &Statement, matched: Match) -> Step {
     Step {
         layer,
         policy: Arc::clone(&hung.name),
@@ -131,7 +132,7 @@ fn step(layer: Layer, hung: &Hung<'_>, statement: &Statement, matched: Match) ->
     }
 }
 
-fn outcome(formula: &Formula, stopped: Option<Match>) -> Match {
+pub(super) fn outcome(formula: &Formula, stopped: Option<Match>) -> Match {
     match formula {
         Formula::True => Match::Applies,
         Formula::False => stopped.unwrap_or(Match::OtherPrincipal),
@@ -140,7 +141,7 @@ fn outcome(formula: &Formula, stopped: Option<Match>) -> Match {
 }
 
 /// Every statement of a policy that may be about the action; with an explanation, every statement.
-fn each_statement<'p>(
+pub(super) fn each_statement<'p>(
     world: &World<'_, '_>,
     policy: &'p Policy,
     explained: bool,
@@ -223,11 +224,10 @@ fn organisation_policies(
         world.identity.and_then(|identity| identity.role).is_some_and(|role| role.is_service_linked())
             || world.names.role.as_deref().is_some_and(|role| role.contains(":role/aws-service-role/"));
     let aws_key = world.key.and_then(|key| key.manager) == Some(KeyManager::Aws);
-    let exempt = linked
-        || (!scp
-            && (aws_key
-                || world.action == "kms:retiregrant"
-                || !operations::BOUND_BY_RCPS.contains(&&*world.service)));
+    // What a service-linked role may do, and its service's assuming it, no such policy changes.
+    let assumed = world.assumes_role() && world.resource.contains(":role/aws-service-role/");
+    let exempt = linked || (!scp && (aws_key || assumed || world.action == "kms:retiregrant"));
+    let bound = if scp { BoundByRcps::Yes } else { bound_by_rcps(&world.service) };
     let Some(account) = account else {
         let unknown = !scp && !exempt && world.resource != "*" && world.service == "s3";
         let missing = || Formula::missing(world.missing(Kind::Buckets, None, "whose the resource is"));
@@ -239,7 +239,7 @@ fn organisation_policies(
     let kind = if scp { Kind::Scps } else { Kind::Rcps };
     let Some(organisation) = world.estate.organisation_of(account) else {
         let managed = world.estate.organisations.values().any(|o| o.management == Some(account));
-        if managed {
+        if managed || bound == BoundByRcps::NotWhenRead {
             return Said::all();
         }
         let missing = Formula::missing(world.missing(kind, Some(account), "the organisation of the account"));
@@ -252,6 +252,14 @@ fn organisation_policies(
     let over = if scp { &compiled.scps } else { &compiled.rcps }.get(&account).unwrap_or(&none);
     let (mut allow, mut deny) = (Vec::new(), Vec::new());
     for level in &over.levels {
+        let read: Vec<Part<'_>>;
+        let level = match bound {
+            BoundByRcps::NotWhenRead => {
+                read = level.iter().filter(|part| matches!(part, Part::Policy(_))).cloned().collect();
+                &read
+            }
+            BoundByRcps::Yes | BoundByRcps::Unknown => level,
+        };
         let said = attached(world, layer, level, !scp, steps);
         allow.push(said.allow);
         deny.push(said.deny);
@@ -269,103 +277,11 @@ fn organisation_policies(
         let missing = world.missing(Kind::KeyDescriptions, Some(account), "whether AWS manages the key");
         said.deny = Formula::all([said.deny, Formula::missing(missing)]);
     }
+    if bound != BoundByRcps::Yes {
+        let unsure = undocumented(&format!("whether resource control policies bind {}", world.service));
+        said.deny = Formula::all([said.deny, unsure]);
+    }
     said
-}
-
-/// What the policy of the resource says.
-fn resource_policy(
-    world: &World<'_, '_>,
-    compiled: &Compiled<'_>,
-    steps: &mut Steps<'_, '_>,
-) -> (Naming, Formula) {
-    let mut naming = Naming {
-        itself: Formula::False,
-        role: Formula::False,
-        everyone: Formula::False,
-        account: Formula::False,
-    };
-    let mut denies = Vec::new();
-    let arn = Arn::parse(world.resource);
-    let vault = arn.is_some_and(|arn| arn.service == "backup" && arn.resource.starts_with("backup-vault:"));
-    let name = match arn {
-        Some(arn) if arn.service == "s3" => arn.resource.split('/').next().unwrap_or_default(),
-        _ => world.resource,
-    };
-    let has = world.on_key() || vault || world.assumes_role() || arn.is_some_and(|arn| arn.service == "s3");
-    // https://docs.aws.amazon.com/kms/latest/developerguide/grant-delete.html: in a key policy, this has no effect.
-    if !has && !world.may_have_a_policy() || world.action == "kms:retiregrant" {
-        return (naming, Formula::False);
-    }
-    let unread = || {
-        let kind = match () {
-            () if world.on_key() => Some(Kind::KeyPolicies),
-            () if world.assumes_role() => Some(Kind::Roles),
-            () if vault => Some(Kind::VaultPolicies),
-            () if arn.is_some_and(|arn| arn.service == "s3") => Some(Kind::BucketPolicies),
-            () => None,
-        };
-        let mut missing =
-            world.missing(Kind::KeyPolicies, world.owner, &format!("the policy of {}", world.resource));
-        missing.kind = kind;
-        Part::Missing(Arc::new(missing))
-    };
-    let unread_parts;
-    let parts = match compiled.resources.get(name).filter(|_| has) {
-        Some(parts) => parts,
-        None => {
-            unread_parts = vec![unread()];
-            &unread_parts
-        }
-    };
-    for part in parts {
-        let hung = match part {
-            Part::Policy(hung) => hung,
-            Part::Missing(missing) => {
-                let missing = Formula::missing((**missing).clone());
-                naming.itself = Formula::any([naming.itself, missing.clone()]);
-                naming.account = Formula::any([naming.account, missing.clone()]);
-                denies.push(missing);
-                continue;
-            }
-        };
-        if let Some(why) = &hung.policy.broken {
-            naming.itself = Formula::any([naming.itself, not_understood(why)]);
-            denies.push(not_understood(why));
-        }
-        each_statement(world, &hung.policy, steps.is_some(), |statement| {
-            let (formula, stopped) = world.applies(statement);
-            let Some(principals) = &statement.principals else {
-                if formula != Formula::False {
-                    let what = not_understood("a statement of a resource policy without a principal");
-                    naming.itself = Formula::any([naming.itself.clone(), what.clone()]);
-                    denies.push(what);
-                }
-                return;
-            };
-            let named = world.naming(principals, statement.effect);
-            let whole = Formula::all([formula.clone(), named.one_of_them()]);
-            if let Some(steps) = steps {
-                steps.push(step(Layer::Resource, hung, statement, outcome(&whole, stopped)));
-            }
-            if statement.not_understood.is_some() {
-                naming.itself = Formula::any([naming.itself.clone(), formula.clone()]);
-                denies.push(formula);
-                return;
-            }
-            if statement.effect == Effect::Deny {
-                denies.push(whole);
-                return;
-            }
-            let add = |to: &mut Formula, name: Formula| {
-                *to = Formula::any([to.clone(), Formula::all([formula.clone(), name])]);
-            };
-            add(&mut naming.itself, named.itself);
-            add(&mut naming.role, named.role);
-            add(&mut naming.everyone, named.everyone);
-            add(&mut naming.account, named.account);
-        });
-    }
-    (naming, Formula::any(denies))
 }
 
 fn identity(world: &World<'_, '_>, steps: &mut Steps<'_, '_>) -> Said {
@@ -510,14 +426,4 @@ fn core(
         (Layer::Session, or_directly(session)),
     ];
     (gates, whole)
-}
-
-impl World<'_, '_> {
-    /// Whether the resource is of a service whose resources may have a policy that is not collected.
-    fn may_have_a_policy(&self) -> bool {
-        let service = Arn::parse(self.resource).map_or("", |arn| arn.service);
-        let own = operations::WITH_RESOURCE_POLICIES.contains(&service);
-        // Vaults are the only resources of AWS Backup that have one.
-        own && service != "backup" && self.resource != "*"
-    }
 }

@@ -83,7 +83,7 @@ impl<'a, 'e> World<'a, 'e> {
         };
         let parsed = Arn::parse(resource);
         let owner = match parsed {
-            Some(arn) if arn.service == "s3" => {
+            Some(arn) if arn.service == "s3" && arn.owner.is_empty() => {
                 let bucket = arn.resource.split('/').next().unwrap_or_default();
                 estate
                     .accounts

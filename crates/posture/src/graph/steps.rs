@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::trust::permission_set_of;
 use super::{Actor, Asked, Certainty, Edge, Graph, Step};
-use crate::estate::{Account, AccountId, ComputeKind, Organisation, StackSet};
+use crate::estate::{Account, AccountId, ComputeKind, Organisation, Role, StackSet, User};
 use crate::evaluate::Principal;
 use crate::facts::{Move, On, Standing, Target, Yield, moves};
 
@@ -219,13 +219,13 @@ impl Graph<'_> {
                 .users
                 .values()
                 .map(|user| Aim {
-                    policies: policies_of(&user.arn, account),
+                    policies: policies_of_user(user, account),
                     ..aim(&user.arn, vec![Actor::Empowered(Arc::clone(&user.arn))])
                 })
                 .collect(),
             (Yield::TargetWithAnyPolicy, _) => roles()
                 .map(|role| Aim {
-                    policies: policies_of(&role.arn, account),
+                    policies: policies_of_role(role),
                     ..aim(&role.arn, vec![Actor::Empowered(Arc::clone(&role.arn))])
                 })
                 .collect(),
@@ -395,11 +395,22 @@ fn actors_arn(actor: &Actor) -> Option<Arc<str>> {
 
 /// Customer-managed policies that hang on a user, its groups, or a role.
 fn policies_of(arn: &Arc<str>, account: &Account) -> Vec<Arc<str>> {
-    let of_customer = |arn: &&Arc<str>| !crate::estate::ManagedPolicy::is_arn_of_aws(arn);
     if let Some(role) = account.roles.values().find(|role| role.arn == *arn) {
-        return role.attached.iter().filter(of_customer).cloned().collect();
+        return policies_of_role(role);
     }
-    let Some(user) = account.users.values().find(|user| user.arn == *arn) else { return Vec::new() };
+    let user = account.users.values().find(|user| user.arn == *arn);
+    user.map(|user| policies_of_user(user, account)).unwrap_or_default()
+}
+
+fn of_customer(arn: &&Arc<str>) -> bool {
+    !crate::estate::ManagedPolicy::is_arn_of_aws(arn)
+}
+
+fn policies_of_role(role: &Role) -> Vec<Arc<str>> {
+    role.attached.iter().filter(of_customer).cloned().collect()
+}
+
+fn policies_of_user(user: &User, account: &Account) -> Vec<Arc<str>> {
     let groups = user.groups.iter().filter_map(|name| account.groups.get(name));
     let attached = user.attached.iter().chain(groups.flat_map(|group| group.attached.iter()));
     attached.filter(of_customer).cloned().collect()

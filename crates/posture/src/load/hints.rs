@@ -129,6 +129,20 @@ impl Hints {
         })
     }
 
+    /// What policies of an organisation hang on, where a list of them may as well be of all there are.
+    pub(crate) fn policy_target(&self) -> Option<Arc<str>> {
+        let lists_all = self.parts.last().is_some_and(|name| **name == *"list-policies");
+        let of_targets = self.parts.iter().any(|part| part.to_ascii_lowercase().contains("target"));
+        let named = self.parts.last().is_some_and(|name| Self::of(name).account().is_some());
+        match self.target() {
+            Some(_) if lists_all && !of_targets => None,
+            Some(target) if of_targets || named || self.node().is_some_and(|node| *node == target) => {
+                Some(target)
+            }
+            _ => None,
+        }
+    }
+
     /// Every run of whole words in the path, from the file's name outwards and the longest first. A resource that is
     /// known by name is looked for among these.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &str> {
@@ -268,6 +282,18 @@ mod tests {
             "mrk-0123456789abcdef0123456789abcdef"
         );
         assert_eq!(Hints::of("1111222233334/list-keys.json").ids, []);
+    }
+
+    #[test]
+    fn an_account_above_a_list_of_policies_is_no_target() {
+        let target = |path| Hints::of(path).policy_target().map(|target| target.to_string());
+        let account = Some("444455556666".to_owned());
+        assert_eq!(target("444455556666/organizations/list-policies.json"), None);
+        assert_eq!(target("444455556666/organizations/scps.json"), None);
+        assert_eq!(target("r-ab12/list-policies.json"), None);
+        assert_eq!(target("x/444455556666.scps.json"), account);
+        assert_eq!(target("list-policies-for-target/444455556666/scps.json"), account);
+        assert_eq!(target("111122223333/r-ab12.json").as_deref(), Some("r-ab12"));
     }
 
     #[test]

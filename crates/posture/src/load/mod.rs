@@ -10,6 +10,9 @@
 //!    words of commands (`prod.describe-key.json`, `prod.get-key-policy.json`), or the only one there; the account
 //!    that all of them are about.
 //!
+//! A directory of iam-collect is recognised by its paths (`aws/aws/accounts/…`), and read together with what else lies
+//! there: it has no grants, no states of keys and no aliases.
+//!
 //! What cannot be placed is named and counts as missing. Where two answers contradict each other, the first in the
 //! order of file names is kept, and the contradiction is named.
 //!
@@ -118,7 +121,11 @@ pub fn load_documents(documents: Vec<(String, Vec<u8>)>, limits: &Limits) -> Est
 
 /// Reads one file: one document, or several one after another, as the AWS CLI prints pages.
 fn read_file(file: &Arc<str>, bytes: Vec<u8>, interner: &Interner, limits: &Limits) -> FileRead {
-    let hints = Hints::of(file);
+    let layout = read::layout(file);
+    let hints = match &layout {
+        Some(layout) => read::iam_collect_hints(file, layout),
+        None => Hints::of(file),
+    };
     let (text, not_text) = text::decode(bytes);
     let start = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
     let mut reading = Reading::new(file, &text, interner, &hints);
@@ -132,7 +139,10 @@ fn read_file(file: &Arc<str>, bytes: Vec<u8>, interner: &Interner, limits: &Limi
     while at < text.len() {
         let (tape, end, fault) = json::scan(&text, at, limits);
         if let Some(root) = tape.root() {
-            read::document(&mut reading, root);
+            match &layout {
+                Some(layout) => read::iam_collect_document(&mut reading, root, layout),
+                None => read::document(&mut reading, root),
+            }
         }
         if let Some(fault) = fault {
             // Where bytes end that are text, the text ends in the middle: the wrong byte is the cause.

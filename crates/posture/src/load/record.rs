@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::estate::{
     AccountId, Alias, Assignment, Association, BackupVault, Compute, Delegation, Grant, Group,
-    InstanceProfile, Key, Kind, ManagedPolicy, Member, Node, ObjectLock, OrgPolicy, PolicyText, Problem,
-    Provider, PublicAccessBlock, RecoveryPoint, ResourceShare, Role, Rotation, Selectors, SetBoundary,
-    StackSet, Tags, Trail, TrailStatus, User, Versioning,
+    InstanceProfile, Key, Kind, ManagedPolicy, Member, NamedPolicy, Node, ObjectLock, OrgPolicy, PolicyText,
+    Problem, Provider, PublicAccessBlock, RecoveryPoint, ResourceShare, Role, Rotation, Selectors,
+    SetBoundary, StackSet, Tags, Trail, TrailStatus, User, Versioning,
 };
 
 /// A piece of what was read. Where a field `account` or `region` is `None`, the place of the file has to tell.
@@ -87,6 +87,11 @@ pub(crate) enum Record {
     Member {
         organisation: Arc<str>,
         member: Member,
+    },
+    /// `list-accounts` was read.
+    MembersListed {
+        organisation: Option<Arc<str>>,
+        whole: bool,
     },
     /// `list-organizational-units-for-parent`, `list-accounts-for-parent`, `list-children` of a parent were read.
     Children {
@@ -235,6 +240,12 @@ pub(crate) enum Record {
         status: TrailStatus,
     },
 
+    /// One file of a resource of iam-collect.
+    Piece {
+        directory: Arc<str>,
+        piece: Piece,
+    },
+
     /// The collector asked, and was told that there is nothing, or was refused.
     Collected {
         call: Arc<str>,
@@ -243,6 +254,34 @@ pub(crate) enum Record {
         resource: Option<Arc<str>>,
         outcome: Outcome,
     },
+}
+
+/// What one file of iam-collect says of the resource in whose directory it lies.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Metadata(Box<Metadata>),
+    OrgPolicy { organisation: Arc<str>, policy: Box<OrgPolicy> },
+    Policy(PolicyText),
+    Inline(Vec<NamedPolicy>),
+    Managed(Vec<Arc<str>>),
+    Groups(Vec<Arc<str>>),
+    Tags(Tags),
+}
+
+/// `metadata.json` of a resource.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    pub(crate) kind: Kind,
+    pub(crate) arn: Arc<str>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) id: Option<Arc<str>>,
+    pub(crate) path: Option<Arc<str>>,
+    pub(crate) boundary: Option<Arc<str>>,
+    pub(crate) default_version: Option<Arc<str>>,
+    pub(crate) created: Option<Arc<str>>,
+    pub(crate) role: Option<Arc<str>>,
+    pub(crate) key: Option<Arc<str>>,
+    pub(crate) region: Option<Arc<str>>,
 }
 
 /// What became of a call that left no answer.

@@ -24,14 +24,7 @@ impl Library {
                 policy
             }
         };
-        for (line, kind, detail) in &policy.findings {
-            self.problems.insert(PolicyProblem {
-                file: Arc::clone(&text.origin.file),
-                line: text.line_of(*line),
-                kind: *kind,
-                detail: detail.clone(),
-            });
-        }
+        self.problems.extend(policy.problems_in(text));
         policy
     }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub use library::Library;
 
 use crate::conditions::Operator;
+use crate::estate::PolicyText;
 use crate::matching::{Glob, Template};
 
 /// Bytes of a policy that is read. AWS's own limits are far below
@@ -115,6 +116,16 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// What is wrong with it, where it stands as this text.
+    pub(crate) fn problems_in(&self, text: &PolicyText) -> impl Iterator<Item = PolicyProblem> {
+        self.findings.iter().map(|(line, kind, detail)| PolicyProblem {
+            file: Arc::clone(&text.origin.file),
+            line: text.line_of(*line),
+            kind: *kind,
+            detail: detail.clone(),
+        })
+    }
+
     /// The statements that may be about the actions of a service, given in lower case; in no order.
     pub fn for_service(&self, service: &str) -> impl Iterator<Item = &Statement> {
         let of_service = self.by_service.binary_search_by(|(name, _)| (**name).cmp(service)).ok();

@@ -2,15 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
+mod grants;
 mod kms;
+mod organisation;
+mod principals;
 mod properties;
+mod resources;
 
 use std::sync::Arc;
 
 use strongroom_posture::estate::{
-    AccountId, Constraints, Coverage, Estate, Form, Grant, Key, KeyManager, KeyState, ManagedPolicy, Member,
-    MemberState, NamedPolicy, Node, NodeKind, OrgPolicy, OrgPolicyKind, Organisation, Origin, PolicyText,
-    PolicyVersion, Role, User,
+    Account, AccountId, Constraints, Coverage, Estate, Form, Grant, Key, KeyManager, KeyState, ManagedPolicy,
+    Member, MemberState, NamedPolicy, Node, NodeKind, OrgPolicy, OrgPolicyKind, Organisation, Origin,
+    PolicyText, PolicyVersion, Role, User,
 };
 use strongroom_posture::evaluate::{Decision, Denial, Evaluator, Layer, Principal, Request};
 
@@ -180,6 +184,10 @@ impl Setting {
         let ids = if kind == OrgPolicyKind::Scp { &mut member.scps } else { &mut member.rcps };
         ids.as_mut().unwrap().push(id);
         self
+    }
+
+    fn account(&mut self, number: &str) -> &mut Account {
+        self.estate.accounts.get_mut(&account(number)).unwrap()
     }
 
     fn key(&mut self) -> &mut Key {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
 mod hostile;
+mod iam_collect;
 mod order;
 mod shapes;
 

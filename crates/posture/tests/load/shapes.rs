@@ -569,3 +569,74 @@ fn notes_of_the_collector_tell_nothing_there_from_refused() {
     let scope = Scope::Account(account("111122223333"));
     assert!(estate.coverage.gaps_of(&scope, Kind::Grants).count() >= 1);
 }
+
+fn members(organisation: &str, account: &str) -> String {
+    format!(
+        r#"{{"Accounts": [{{"Id": "{account}", "Arn": "arn:aws:organizations::{account}:account/{organisation}/{account}",
+        "Name": "a", "Status": "ACTIVE"}}]}}"#
+    )
+}
+
+#[test]
+fn each_organisation_has_its_own_list_of_accounts() {
+    let one = members("o-aaaaaaaaaa", "111122223333");
+    let described =
+        r#"{"Organization": {"Id": "o-bbbbbbbbbb", "MasterAccountId": "444455556666", "FeatureSet": "ALL"}}"#;
+    let estate = load_whole(&[("a/accounts.json", &one), ("b/organisation.json", described)]);
+    let of = |id: &str| estate.coverage.extent(&Scope::Organisation(id.into()), Kind::Members);
+    assert_eq!(of("o-aaaaaaaaaa"), Extent::Whole);
+    assert_ne!(of("o-bbbbbbbbbb"), Extent::Whole);
+}
+
+#[test]
+fn a_list_of_all_policies_below_an_account_number_hangs_on_nothing() {
+    let list = r#"{"Policies": [{"Id": "p-12345678", "Arn": "arn:aws:organizations::111122223333:policy/o-aaaaaaaaaa/service_control_policy/p-12345678",
+        "Name": "guard", "Type": "SERVICE_CONTROL_POLICY", "AwsManaged": false}]}"#;
+    let accounts = members("o-aaaaaaaaaa", "111122223333");
+    let scps = |path: &str| {
+        let estate = load_whole(&[("accounts.json", &accounts), (path, list)]);
+        estate.organisations["o-aaaaaaaaaa"].members[&account("111122223333")].scps.clone()
+    };
+    assert_eq!(scps("111122223333/organizations/list-policies.json"), None);
+    assert_eq!(
+        scps("111122223333/organizations/list-policies-for-target/111122223333.json").unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn empty_lists_of_users_and_groups_are_answers_too() {
+    for text in [r#"{"Users": []}"#, r#"{"Groups": []}"#] {
+        let estate = load_whole(&[("111122223333/identitystore/list.json", text)]);
+        assert!(estate.accounts.contains_key(&account("111122223333")), "{text}");
+        load_whole(&[("111122223333/iam/list.json", text)]);
+    }
+    load_whole(&[("x.json", r#"{"Users": [{"UserName": "a", "Arn": "arn:aws:iam::111122223333:user/a"}]}"#)]);
+}
+
+#[test]
+fn services_of_app_runner_are_a_kind_of_their_own() {
+    let arn = "arn:aws:apprunner:eu-west-1:111122223333:service/web/8fe1e10304f84fd2b0df550fe98a71fa";
+    let list = format!(r#"{{"ServiceSummaryList": [{{"ServiceArn": "{arn}", "ServiceName": "web"}}]}}"#);
+    let service = format!(
+        r#"{{"Service": {{"ServiceArn": "{arn}", "ServiceName": "web", "InstanceConfiguration":
+        {{"InstanceRoleArn": "arn:aws:iam::111122223333:role/deploy"}}}}}}"#
+    );
+    let regions = r#"{"Regions": [{"RegionName": "eu-west-1", "OptInStatus": "opt-in-not-required"}]}"#;
+    let estate =
+        load_whole(&[("111122223333/r.json", regions), ("111122223333/l.json", &list), ("s.json", &service)]);
+    assert_eq!(extent(&estate, "111122223333", Kind::AppRunnerServices), Extent::Whole);
+    assert_eq!(estate.accounts[&account("111122223333")].compute[arn].roles.len(), 1);
+    assert_eq!(extent(&estate, "111122223333", Kind::Stacks), Extent::Absent);
+}
+
+#[test]
+fn a_function_that_was_asked_and_has_no_policy_has_one_that_allows_nobody() {
+    let list = r#"{"Functions": [{"FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:restore",
+        "FunctionName": "restore", "Role": "arn:aws:iam::111122223333:role/deploy"}]}"#;
+    let none = r#"{"StrongroomCollection": {"Call": "lambda get-policy", "Account": "111122223333",
+        "Region": "eu-west-1", "Resource": "restore", "Outcome": "nothing"}}"#;
+    let estate = load_whole(&[("l.json", list), ("n.json", none)]);
+    let function = &estate.accounts[&account("111122223333")].compute["arn:aws:lambda:eu-west-1:111122223333:function:restore"];
+    assert!(function.policy.as_ref().unwrap().text.contains("\"Statement\":[]"));
+}

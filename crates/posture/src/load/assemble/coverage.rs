@@ -118,7 +118,8 @@ impl Assembly {
                 _ => self.cover_list(id, account, kind),
             };
             let extent = tally.extent();
-            if extent == Extent::Absent && tally.missing.is_empty() {
+            // Where all that is known was asked, what is missing is the list of what there is: a gap of its own.
+            if extent == Extent::Absent && tally.missing.is_empty() && tally.found == 0 {
                 let why = format!("`{}` was not collected", kind.call()).into();
                 gaps.push(Gap {
                     scope: Some(scope.clone()),
@@ -229,7 +230,8 @@ impl Assembly {
         gaps: &mut Vec<Gap>,
     ) {
         let scope = Scope::Organisation(Arc::clone(&organisation.id));
-        let members = if self.members_listed { Extent::Whole } else { Extent::Partial };
+        let listed = self.members_listed.contains(&organisation.id);
+        let members = if listed { Extent::Whole } else { Extent::Partial };
         for kind in Kind::ALL.into_iter().filter(|kind| kind.reach() == Reach::Organisation) {
             let mut tally = Tally::new(scope.clone(), kind, Extent::Whole);
             match kind {
@@ -243,7 +245,7 @@ impl Assembly {
                 }
                 Kind::Members => {
                     tally.found = organisation.members.len();
-                    if !self.members_listed {
+                    if !listed {
                         tally.miss(None, None, "`organizations list-accounts` was not collected");
                     }
                 }

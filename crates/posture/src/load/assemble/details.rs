@@ -384,6 +384,27 @@ impl Assembly {
         }
     }
 
+    /// Notes that a function has no policy: one that allows nobody anything.
+    fn function_without_policy(
+        &mut self,
+        at: At,
+        account: Option<AccountId>,
+        region: Option<Arc<str>>,
+        function: Option<Arc<str>>,
+    ) {
+        let region = region.or_else(|| self.places.region(at.file));
+        let (Some(account), Some(region), Some(name)) = (account, region, function) else { return };
+        let arn = if name.starts_with("arn:") {
+            name.to_string()
+        } else {
+            format!("arn:{}:lambda:{region}:{account}:function:{name}", partition(Some(&region)))
+        };
+        let origin = crate::estate::Origin { file: Arc::clone(&self.files[at.file]), line: at.line };
+        let text = r#"{"Version":"2012-10-17","Statement":[]}"#.into();
+        let form = crate::estate::Form::Text;
+        self.function_policy(at, &arn, PolicyText { text, origin, form });
+    }
+
     fn trail_detail(
         &mut self,
         at: At,
@@ -500,6 +521,7 @@ impl Assembly {
                     self.vault_policy(at, &vault, None);
                 }
             }
+            "lambda get-policy" => self.function_without_policy(at, account, region, resource),
             "kms get-key-rotation-status" => {
                 let rotation = crate::estate::Rotation { enabled: false, period_days: None };
                 self.detail(at, Record::KeyRotation { key: resource, rotation });

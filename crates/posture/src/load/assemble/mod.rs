@@ -5,6 +5,7 @@
 
 mod coverage;
 mod details;
+mod iam_collect;
 mod merge;
 mod organisation;
 mod places;
@@ -28,8 +29,8 @@ struct Assembly {
     files: Vec<Arc<str>>,
     /// Lists that were read, by region (empty where a kind has none), and whether their last page was among them.
     lists: BTreeMap<(AccountId, Kind), BTreeMap<Arc<str>, bool>>,
-    /// Lists whose account is not known.
-    members_listed: bool,
+    /// Organisations whose accounts were listed to the end.
+    members_listed: BTreeSet<Arc<str>>,
     /// Children that were listed of roots and units.
     tree: Vec<(At, Arc<str>, Vec<Arc<str>>)>,
     org: organisation::Loose,
@@ -53,15 +54,28 @@ pub(super) fn assemble(mut files: Vec<FileRead>) -> Estate {
         ..Assembly::default()
     };
     let mut later: Vec<(At, Record)> = Vec::new();
+    let mut pieces = iam_collect::Pieces::default();
     for (file, read) in files.into_iter().enumerate() {
         for trouble in read.troubles {
             assembly.trouble(file, trouble);
         }
         for Located { line, record } in read.records {
             let at = At { file, line };
+            let record = match record {
+                Record::Piece { directory, piece } => {
+                    pieces.add(at, directory, piece);
+                    continue;
+                }
+                record => record,
+            };
             if let Some(record) = assembly.primary(at, record) {
                 later.push((at, record));
             }
+        }
+    }
+    for (at, record) in assembly.whole_pieces(pieces) {
+        if let Some(record) = assembly.primary(at, record) {
+            later.push((at, record));
         }
     }
     for (at, record) in later {
@@ -131,10 +145,6 @@ impl Assembly {
         whole: bool,
     ) {
         use crate::estate::Reach;
-        if kind == Kind::Members {
-            self.members_listed |= whole;
-            return;
-        }
         let Some(account) = account.or_else(|| self.places.account(at.file)) else {
             let detail = format!("an answer to `{}` of an unknown account", kind.call());
             return self.problem(at, ProblemKind::Unattributed, detail, (None, Some(kind)));

@@ -26,6 +26,8 @@ pub(super) struct Loose {
     policy_targets: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Whether the policies of an organisation were listed without a target.
     policies_listed: bool,
+    /// Lists of accounts that were read to the end.
+    members: Vec<(At, Option<Name>)>,
     delegations: Vec<(At, Option<Name>, Vec<Delegation>, bool)>,
     services: BTreeMap<AccountId, Vec<Arc<str>>>,
     resource_policies: Vec<(At, Option<PolicyText>)>,
@@ -53,6 +55,8 @@ impl Assembly {
             Record::Node { organisation: Some(id), node } => self.node(at, &id, node),
             Record::Node { organisation: None, node } => self.org.nodes.push((at, node)),
             Record::Member { organisation, member } => self.member(at, &organisation, member),
+            Record::MembersListed { organisation, whole: true } => self.org.members.push((at, organisation)),
+            Record::MembersListed { whole: false, .. } => {}
             Record::Children { parent, children, .. } => self.tree.push((at, parent, children)),
             Record::OrgPolicy { organisation: Some(id), policy } => self.org_policy(at, &id, policy),
             Record::OrgPolicy { organisation: None, policy } => self.org.policies.push((at, policy)),
@@ -196,6 +200,10 @@ impl Assembly {
                     (None, Some(Kind::Tree)),
                 ),
             }
+        }
+        for (at, named) in std::mem::take(&mut self.org.members) {
+            let organisation = named.or_else(|| self.organisation_at(at.file));
+            self.members_listed.extend(organisation);
         }
         self.finish_tree();
         self.finish_org_policies();

@@ -210,7 +210,8 @@ impl Assembly {
             Is::GlueJob => Kind::GlueJobs,
             Is::GlueDevEndpoint => Kind::GlueDevEndpoints,
             Is::SageMakerNotebook => Kind::Notebooks,
-            Is::CloudFormationStack | Is::AppRunnerService => Kind::Stacks,
+            Is::CloudFormationStack => Kind::Stacks,
+            Is::AppRunnerService => Kind::AppRunnerServices,
         };
         let Some(account) = account.or_else(|| self.places.account(at.file)) else {
             let detail = format!("an answer to `{}` of an account that is not named", kind.call());

@@ -231,6 +231,7 @@ pub(super) fn stack_sets(reading: &mut Reading<'_>, root: Value<'_, '_>) {
 
 /// `apprunner describe-service`. Its instance role is the one that code takes.
 pub(super) fn app_runner(reading: &mut Reading<'_>, root: Value<'_, '_>) {
+    reading.kind = Some(Kind::AppRunnerServices);
     let Some(value) = present(root, "Service") else { return };
     let (Some((arn, _)), Some(name)) =
         (reading.arn(value, "ServiceArn"), reading.needed(value, "ServiceName"))
@@ -241,6 +242,21 @@ pub(super) fn app_runner(reading: &mut Reading<'_>, root: Value<'_, '_>) {
     let roles =
         instance.and_then(|instance| reading.shared(instance, "InstanceRoleArn")).into_iter().collect();
     add(reading, root, ComputeKind::AppRunnerService, (arn, name), roles, &mut Common::default());
+}
+
+/// `apprunner list-services`, which names no roles.
+pub(super) fn app_runner_services(reading: &mut Reading<'_>, root: Value<'_, '_>) {
+    reading.kind = Some(Kind::AppRunnerServices);
+    let mut common = Common::default();
+    for item in reading.objects_of(root, "ServiceSummaryList") {
+        let (Some(arn), Some(name)) =
+            (reading.needed(item, "ServiceArn"), reading.needed(item, "ServiceName"))
+        else {
+            continue;
+        };
+        add(reading, item, ComputeKind::AppRunnerService, (arn, name), Vec::new(), &mut common);
+    }
+    reading.listed(root, Kind::AppRunnerServices, common.account, common.region);
 }
 
 /// `ec2 describe-regions`.

@@ -6,6 +6,7 @@ mod backup;
 mod cloudtrail;
 mod compute;
 mod iam;
+mod iam_collect;
 mod kms;
 mod organizations;
 mod policies;
@@ -15,6 +16,7 @@ mod s3;
 mod shape;
 mod sso;
 
+pub(crate) use iam_collect::{document as iam_collect_document, hints as iam_collect_hints, layout};
 pub(crate) use kms::bare_key;
 pub(crate) use reading::{Reading, shown};
 pub(crate) use shape::document;

@@ -120,6 +120,7 @@ pub(super) fn accounts(reading: &mut Reading<'_>, root: Value<'_, '_>) {
     reading.kind = Some(Kind::Members);
     let parent = reading.own(root, "ParentId").or_else(|| reading.hints.node().cloned());
     let mut children: Vec<Arc<str>> = Vec::new();
+    let mut of = None;
     for item in reading.objects_of(root, "Accounts") {
         let Some(id) = reading.account_id(item, "Id") else { continue };
         let arn = reading.own(item, "Arn");
@@ -140,6 +141,7 @@ pub(super) fn accounts(reading: &mut Reading<'_>, root: Value<'_, '_>) {
             rcps: None,
         };
         children.push(id.to_string().into());
+        of = Some(Arc::clone(&organisation));
         reading.push(item, Record::Member { organisation, member });
     }
     match parent {
@@ -147,7 +149,10 @@ pub(super) fn accounts(reading: &mut Reading<'_>, root: Value<'_, '_>) {
             reading.expect_whole(root);
             reading.push(root, Record::Children { parent, children });
         }
-        None => reading.listed(root, Kind::Members, None, None),
+        None => {
+            let whole = reading.is_whole(root);
+            reading.push(root, Record::MembersListed { organisation: of, whole });
+        }
     }
 }
 
@@ -218,7 +223,9 @@ fn summary(reading: &mut Reading<'_>, value: Value<'_, '_>) -> Option<OrgPolicy>
     })
 }
 
-/// `organizations list-policies-for-target` where the file's path names a target, else `list-policies`.
+/// `organizations list-policies-for-target` where the file's path names a target, else `list-policies`. Both have the
+/// same form. A root or unit in the path is a target; an account is one only where the file itself is named by it, or
+/// the path speaks of targets: files of one account lie below its number.
 pub(super) fn policies(reading: &mut Reading<'_>, root: Value<'_, '_>) {
     reading.kind = Some(Kind::Scps);
     let mut policies = Vec::new();
@@ -229,7 +236,7 @@ pub(super) fn policies(reading: &mut Reading<'_>, root: Value<'_, '_>) {
         reading.push(item, Record::OrgPolicy { organisation, policy });
     }
     let whole = reading.is_whole(root);
-    let target = reading.own(root, "TargetId").or_else(|| reading.hints.target());
+    let target = reading.own(root, "TargetId").or_else(|| reading.hints.policy_target());
     reading.push(root, Record::OrgTarget { target, policies, whole });
 }
 

@@ -88,6 +88,7 @@ const BY_FIELD: &[(&str, Reader)] = &[
     ("Stacks", compute::stacks),
     ("StackSet", compute::stack_set),
     ("Service", compute::app_runner),
+    ("ServiceSummaryList", compute::app_runner_services),
     ("trailList", cloudtrail::trails),
     ("EventSelectors", cloudtrail::selectors),
     ("AdvancedEventSelectors", cloudtrail::selectors),
@@ -157,6 +158,17 @@ fn by_several_fields(reading: &Reading<'_>, root: Value<'_, '_>) -> Option<Reade
     }
     if first("Groups", "IdentityStoreId") || first("Users", "IdentityStoreId") {
         return Some(sso::directory);
+    }
+    // `iam list-users` and `list-groups` have the same names. The authorization details say all of theirs.
+    if first("Groups", "Arn") || first("Users", "Arn") {
+        return Some(iam::passed_over);
+    }
+    if empty("Groups") || empty("Users") {
+        return Some(if reading.hints.parts.iter().any(|part| **part == *"iam") {
+            iam::passed_over
+        } else {
+            sso::directory
+        });
     }
     if first("Tags", "TagKey")
         || (empty("Tags") && has("Truncated"))

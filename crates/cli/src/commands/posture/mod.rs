@@ -1,0 +1,40 @@
+//! `strongroom posture`: who can hurt the keys, by what AWS says of an organisation. Needs no vault and no key.
+
+mod principal;
+mod show;
+mod simulate;
+mod source;
+
+use crate::commands::Context;
+use crate::error::CliError;
+use clap::{Args, Subcommand};
+
+const EXAMPLES: &str = "Examples:\n\
+    \x20 strongroom posture simulate aws/ --principal arn:aws:iam::111122223333:role/restore \\\n\
+    \x20   --action kms:Decrypt --resource arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// See who can do what to keys and backups in AWS
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct PostureArgs {
+    /// What to see.
+    #[command(subcommand)]
+    pub action: PostureAction,
+}
+
+/// What to see.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PostureAction {
+    /// Tell whether a request would be allowed, and by which statements
+    Simulate(Box<simulate::SimulateArgs>),
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Where what was asked makes no sense, or the input cannot be read or had problems.
+pub fn run(args: &PostureArgs, context: &Context) -> Result<(), CliError> {
+    match &args.action {
+        PostureAction::Simulate(args) => simulate::run(args, context),
+    }
+}

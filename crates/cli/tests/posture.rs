@@ -1,0 +1,175 @@
+//! `strongroom posture`, from outside, on a small organisation.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const ROLE: &str = "arn:aws:iam::111122223333:role/restore";
+
+const DETAILS: &str = r#"{
+  "UserDetailList": [], "GroupDetailList": [], "Policies": [],
+  "RoleDetailList": [
+    {"Path": "/", "RoleName": "restore", "RoleId": "AROAEXAMPLE1", "Arn": "arn:aws:iam::111122223333:role/restore",
+     "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+     "RolePolicyList": [{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": [
+       {"Sid": "Buckets", "Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+       {"Sid": "Open", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*",
+        "Condition": {"StringEquals": {"kms:EncryptionContext:purpose": "read"}}}
+     ]}}],
+     "AttachedManagedPolicies": []}
+  ]
+}"#;
+
+const ACCOUNTS: &str = r#"{"Accounts": [{"Id": "111122223333", "Status": "ACTIVE",
+  "Arn": "arn:aws:organizations::999999999999:account/o-aaaaaaaaaa/111122223333"}]}"#;
+
+const ORGANISATION: &str = r#"{"Organization": {"Id": "o-aaaaaaaaaa", "MasterAccountId": "999999999999", "FeatureSet": "CONSOLIDATED_BILLING"}}"#;
+
+fn estate(home: &Path) -> PathBuf {
+    let at = home.join("aws");
+    let key = format!(
+        r#"{{"KeyMetadata": {{"AWSAccountId": "111122223333", "KeyId": "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "Arn": "{KEY}", "Enabled": true, "KeyState": "Enabled", "Origin": "AWS_KMS", "KeyManager": "CUSTOMER",
+        "KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", "MultiRegion": false}}}}"#
+    );
+    let policy = r#"{"PolicyName": "default", "Policy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"Account\",\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::111122223333:root\"},\"Action\":\"kms:*\",\"Resource\":\"*\"}]}"}"#;
+    for (name, text) in [
+        ("details.json", DETAILS),
+        ("accounts.json", ACCOUNTS),
+        ("organisation.json", ORGANISATION),
+        ("key/describe-key.json", &*key),
+        ("key/get-key-policy.json", policy),
+        ("key/list-key-policies.json", r#"{"PolicyNames": ["default"], "Truncated": false}"#),
+        ("key/list-grants.json", r#"{"Grants": [], "Truncated": false}"#),
+    ] {
+        let path = at.join("111122223333/eu-west-1").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    at
+}
+
+fn simulate(at: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+    command.env_clear().env("HOME", at).stdin(Stdio::null());
+    command.args(["posture", "simulate"]).arg(at).args(more).output().unwrap()
+}
+
+fn asked(at: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let output =
+        simulate(at, &[&["--principal", ROLE, "--action", "kms:Decrypt", "--resource", KEY], more].concat());
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn an_answer_names_statements_with_file_and_line() {
+    let home = tempfile::tempdir().unwrap();
+    let at = estate(home.path());
+    let (code, stdout, stderr) = asked(&at, &[]);
+    assert_eq!((code, &*stderr), (Some(0), ""), "{stdout}");
+    assert_eq!(
+        stdout,
+        "ALLOWED IF StringEquals kms:encryptioncontext:purpose read\n  whoever asks chooses it\n\n\
+         Layer            Effect  Policy   Statement  Outcome                                                     Where\n\
+         resource policy  allow   default  Account    applies                                                     111122223333/eu-west-1/key/get-key-policy.json:1\n\
+         identity policy  allow   own      Open       applies if StringEquals kms:encryptioncontext:purpose read  111122223333/eu-west-1/details.json:8\n\n\
+         1 statement about another action; --all shows it\n"
+    );
+}
+
+#[test]
+fn the_context_decides() {
+    let home = tempfile::tempdir().unwrap();
+    let at = estate(home.path());
+    let first = |more: &[&str]| asked(&at, more).1.lines().next().unwrap().to_owned();
+    assert_eq!(first(&["--encryption-context", "purpose=read"]), "ALLOWED");
+    assert_eq!(first(&["--context", "kms:EncryptionContext:purpose=read"]), "ALLOWED");
+    assert_eq!(
+        first(&["--encryption-context", "purpose=write"]),
+        "DENIED: nothing allows it: identity policy"
+    );
+    let policy = home.path().join("session.json");
+    std::fs::write(
+        &policy,
+        r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"kms:*","Resource":"*"}}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        first(&["--session-policy", policy.to_str().unwrap()]),
+        "DENIED by a statement: session policy"
+    );
+}
+
+#[test]
+fn programs_get_everything() {
+    let home = tempfile::tempdir().unwrap();
+    let at = estate(home.path());
+    let (code, stdout, _) = asked(&at, &["--json", "--source-ip", "192.0.2.1"]);
+    assert_eq!(code, Some(0));
+    let answer: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(answer["decision"], "allowed_if");
+    assert_eq!(answer["decided_by"][0], "caller");
+    assert_eq!(answer["statements"].as_array().unwrap().len(), 3);
+    let other = answer["statements"].as_array().unwrap().iter().find(|one| one["sid"] == "Buckets").unwrap();
+    assert_eq!((other["outcome"].as_str(), other["line"].as_u64()), (Some("other_action"), Some(7)));
+    assert_eq!(answer["problems"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn problems_of_the_input_are_named_and_end_with_3() {
+    let home = tempfile::tempdir().unwrap();
+    let at = estate(home.path());
+    std::fs::write(at.join("broken.json"), "{\n  \"Grants\": [").unwrap();
+    let (code, stdout, stderr) = asked(&at, &[]);
+    assert_eq!(code, Some(3), "{stderr}");
+    assert!(stdout.starts_with("ALLOWED IF"), "the answer is given all the same: {stdout}");
+    assert!(stderr.contains("warning: broken.json:2:"), "{stderr}");
+    assert!(stderr.contains("[SR-0601]"), "{stderr}");
+    let (code, stdout, _) = asked(&at, &["--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let problems = answer["problems"].as_array().unwrap();
+    assert_eq!(code, Some(3));
+    assert!(problems.iter().any(|one| one["file"] == "broken.json" && one["line"] == 2), "{problems:?}");
+    assert!(problems.iter().all(|one| one["loss"] == true));
+}
+
+#[test]
+fn what_was_not_collected_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let at = estate(home.path());
+    std::fs::remove_file(at.join("111122223333/eu-west-1/key/get-key-policy.json")).unwrap();
+    let (code, stdout, _) = asked(&at, &[]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.starts_with("UNKNOWN: it hangs on what is missing\n"), "{stdout}");
+    assert!(stdout.contains("(`kms list-key-policies, get-key-policy`)"), "{stdout}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let at = estate(home.path());
+    for (args, part) in [
+        (&["--principal", "alice", "--action", "kms:Decrypt"][..], "--principal: expected"),
+        (&["--principal", ROLE, "--action", "kms:*"], "without wildcards"),
+        (&["--principal", ROLE, "--action", "kms:Decrypt", "--resource", "key"], "expected an ARN"),
+        (&["--principal", ROLE, "--action", "kms:Decrypt", "--context", "x"], "expected KEY=VALUE"),
+        (
+            &["--principal", ROLE, "--action", "kms:Decrypt", "--context", "a:b=c", "--absent", "A:B"],
+            "both given and --absent",
+        ),
+        (
+            &["--principal", "arn:aws:sts::111122223333:assumed-role/nobody/s", "--action", "kms:Decrypt"],
+            "no role nobody",
+        ),
+    ] {
+        let output = simulate(&at, args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    let output = simulate(&at.join("nowhere"), &["--principal", ROLE, "--action", "kms:Decrypt"]);
+    assert_eq!(output.status.code(), Some(1));
+}
