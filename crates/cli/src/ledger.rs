@@ -8,12 +8,13 @@ pub use place::{LedgerPlace, Remembered};
 
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::provider_keys;
 use crate::whoami;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_custody::Reason;
 use strongroom_custody::observer::Observer;
-use strongroom_format::keyring::{KeyholderSpec, Keyring, Parameter};
+use strongroom_format::keyring::{KeyholderSpec, Keyring};
 use strongroom_format::{Entropy as _, SystemEntropy};
 use strongroom_ledger::checkpoint::Identity;
 use strongroom_ledger::entry::{Decision, Verb, Verdict};
@@ -158,14 +159,6 @@ pub fn observe(
     }
 }
 
-fn key_ids(keyholders: &BTreeMap<String, KeyholderSpec>) -> BTreeMap<String, String> {
-    let key_id = |(label, spec): (&String, &KeyholderSpec)| match spec.parameters.get("key") {
-        Some(Parameter::Text(key)) => Some((label.clone(), key.clone())),
-        _ => None,
-    };
-    keyholders.iter().filter_map(key_id).collect()
-}
-
 fn open_known(
     context: &Context,
     runtime: &Arc<Runtime>,
@@ -198,7 +191,8 @@ fn open_known(
             place.key_path().display()
         )),
     };
-    let mut recorder = Recorder::new(sink, actor(context), next).with_key_ids(key_ids(subject.keyholders));
+    let mut recorder =
+        Recorder::new(sink, actor(context), next).with_key_ids(provider_keys::by_label(subject.keyholders));
     if let Some((keyring, record)) =
         subject.keyring.and_then(|keyring| Some((keyring, keyring.dataset(subject.dataset)?)))
     {

@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 28] = [
+const WORKING: [&str; 30] = [
     "backup",
     "ceremony",
     "check",
@@ -45,12 +45,14 @@ const WORKING: [&str; 28] = [
     "mount",
     "prune",
     "quorum",
+    "reconcile",
     "recovery-kit",
     "repair",
     "restore",
     "snapshots",
     "stats",
     "tag",
+    "trail",
     "version",
     "help",
 ];

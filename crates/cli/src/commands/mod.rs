@@ -33,12 +33,14 @@ pub mod man;
 pub mod mount;
 pub mod prune;
 pub mod quorum;
+pub mod reconcile;
 pub mod recovery_kit;
 pub mod repair;
 pub mod restore;
 pub mod snapshots;
 pub mod stats;
 pub mod tag;
+pub mod trail;
 pub mod version;
 
 /// What every command gets.
@@ -100,6 +102,8 @@ pub enum Command {
     Prune(prune::PruneArgs),
     /// Read what needs several custodians, without a meeting
     Quorum(quorum::QuorumArgs),
+    /// Hold the providers' trails against the ledger: is every key use ours?
+    Reconcile(reconcile::ReconcileArgs),
     /// Write a folder for the day when nothing else is left
     RecoveryKit(recovery_kit::RecoveryKitArgs),
     /// Make the best of a damaged vault
@@ -112,6 +116,8 @@ pub enum Command {
     Stats(stats::StatsArgs),
     /// Change the tags of snapshots
     Tag(tag::TagArgs),
+    /// Verify the trails of key providers by themselves
+    Trail(trail::TrailArgs),
     /// Print the version and what this build is for
     Version(version::VersionArgs),
 }
@@ -160,6 +166,7 @@ impl Command {
             Self::Man(args) => man::run(&args, context),
             Self::Prune(args) => prune::run(&args, context),
             Self::Quorum(args) => quorum::run(&args, context),
+            Self::Reconcile(args) => reconcile::run(&args, context),
             Self::RecoveryKit(args) => recovery_kit::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
@@ -167,6 +174,7 @@ impl Command {
             Self::Snapshots(args) => snapshots::run(&args, context),
             Self::Stats(args) => stats::run(&args, context),
             Self::Tag(args) => tag::run(&args, context),
+            Self::Trail(args) => trail::run(&args, context),
             Self::Version(args) => version::run(&args, context),
         }
     }
