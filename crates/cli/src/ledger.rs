@@ -17,10 +17,10 @@ use strongroom_custody::observer::Observer;
 use strongroom_format::keyring::{KeyholderSpec, Keyring};
 use strongroom_format::{Entropy as _, SystemEntropy};
 use strongroom_ledger::checkpoint::Identity;
-use strongroom_ledger::entry::{Decision, Verb, Verdict};
+use strongroom_ledger::entry::{Decision, OperationId, Verb, Verdict};
 use strongroom_ledger::note::{Algorithm, SigningKey};
 use strongroom_ledger::{Ledger, Options};
-use strongroom_vault::ledger::{Actor, Recorder, Sink, new_origin, write_identity};
+use strongroom_vault::ledger::{Actor, Recorder, Run, Sink, new_origin, write_identity};
 use tokio::runtime::Runtime;
 
 /// A ledger that a command has opened.
@@ -43,6 +43,7 @@ struct Inner {
     opened: Vec<Opened>,
     verb: Option<Verb>,
     details: BTreeMap<String, String>,
+    run: Run,
 }
 
 impl std::fmt::Debug for Ledgers {
@@ -54,6 +55,12 @@ impl std::fmt::Debug for Ledgers {
 impl Ledgers {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id that all entries of this run of the program share.
+    #[must_use]
+    pub fn operation(&self) -> OperationId {
+        self.inner().run.operation()
     }
 
     /// What this command does, which is written when it ends.
@@ -191,8 +198,9 @@ fn open_known(
             place.key_path().display()
         )),
     };
-    let mut recorder =
-        Recorder::new(sink, actor(context), next).with_key_ids(provider_keys::by_label(subject.keyholders));
+    let mut recorder = Recorder::new(sink, actor(context), next)
+        .in_run(context.ledgers.inner().run.clone())
+        .with_key_ids(provider_keys::by_label(subject.keyholders));
     if let Some((keyring, record)) =
         subject.keyring.and_then(|keyring| Some((keyring, keyring.dataset(subject.dataset)?)))
     {

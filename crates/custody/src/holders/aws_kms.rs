@@ -18,6 +18,7 @@ mod describe;
 pub mod import;
 mod in_clear;
 mod key_state;
+mod operation;
 mod rsa;
 
 pub use access::{Access, Role};
