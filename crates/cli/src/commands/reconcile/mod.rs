@@ -56,7 +56,8 @@ fn until(text: &str) -> Result<Timestamp, String> {
 ///
 /// Each event of a trail and each key use of the ledger gets a verdict. UNEXPLAINED is a use of a key that is in no
 /// entry: somebody else has our rights. PHANTOM is an entry of which the provider knows nothing, by a trail that is
-/// proven to be whole. Exits with 4 where somebody must look at it now, with 3 where not all could be verified.
+/// proven to be whole. Exits with 4 where ledger and trail do not agree or one of them was bent, with 3 where not all
+/// could be verified or calls endanger keys.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct ReconcileArgs {
@@ -274,29 +275,24 @@ fn ended(report: &Report, reconciliation: &Reconciliation, incomplete: bool) -> 
                 .filter(|(_, count)| *count > 0)
                 .map(|(verdict, count)| format!("{count} {}", verdict.as_str()))
                 .collect();
-            let (kind, message) = match (&alarms[..], &report.digests) {
-                ([], Some(digests)) if digests.faults.iter().any(|fault| fault.tampering) => {
-                    (ErrorKind::TrailTampered, "somebody changed or removed parts of the trail".to_owned())
+            let tampering =
+                report.digests.iter().flat_map(|digests| &digests.faults).any(|fault| fault.tampering);
+            Err(match &alarms[..] {
+                [] if tampering => {
+                    CliError::new(ErrorKind::TrailTampered, "somebody changed or removed parts of the trail")
                 }
-                ([], _) => {
-                    (ErrorKind::KeyUseUnexplained, "calls in the trail endanger keys or trails".into())
-                }
-                _ => (
+                // Every key use is explained; the calls may be our own.
+                [] => CliError::new(ErrorKind::Problems, "calls in the trail endanger keys or trails")
+                    .hint("the report's detections tell what each means, and what stops it"),
+                _ => CliError::new(
                     ErrorKind::KeyUseUnexplained,
                     format!("ledger and trail do not agree: {}", alarms.join(", ")),
                 ),
-            };
-            let error = CliError::new(kind, message);
-            Err(match (kind, &alarms[..]) {
-                (ErrorKind::KeyUseUnexplained, []) => {
-                    error.hint("the report's detections tell what to do about each")
-                }
-                _ => error,
             })
         }
         Outcome::Problems => Err(CliError::new(
             ErrorKind::Problems,
-            "every key use that can be judged is explained; not all can",
+            "every key use that can be judged is explained; not all can be judged",
         )),
         Outcome::Clean if incomplete => {
             Err(CliError::new(ErrorKind::Problems, "audit devices do not have the same requests"))
