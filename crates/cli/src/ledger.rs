@@ -17,7 +17,7 @@ use strongroom_custody::observer::Observer;
 use strongroom_format::keyring::{KeyholderSpec, Keyring};
 use strongroom_format::{Entropy as _, SystemEntropy};
 use strongroom_ledger::checkpoint::Identity;
-use strongroom_ledger::entry::{Decision, OperationId, Verb, Verdict};
+use strongroom_ledger::entry::{Decision, OperationId, OutcomeResult, Verb, Verdict, What};
 use strongroom_ledger::note::{Algorithm, SigningKey};
 use strongroom_ledger::{Ledger, Options};
 use strongroom_vault::ledger::{Actor, Recorder, Run, Sink, new_origin, write_identity};
@@ -164,6 +164,43 @@ pub fn observe(
             Ok(next)
         }
     }
+}
+
+/// Writes at once that something was done, into the ledger of the vault at a location.
+///
+/// # Errors
+/// Where there is no ledger, this host has no key for it, or it cannot be written.
+pub fn record(
+    context: &Context,
+    runtime: &Runtime,
+    location: &str,
+    what: What,
+    reason: &Reason,
+    (result, class): (OutcomeResult, Option<String>),
+) -> Result<(), CliError> {
+    let place = LedgerPlace::of(context, runtime, location)?;
+    let remembered = place.remembered()?;
+    let identity = match &remembered {
+        Some(remembered) => Some(remembered.identity()?),
+        None => runtime.block_on(place.read_identity())?,
+    };
+    let identity =
+        identity.ok_or_else(|| CliError::new(ErrorKind::LedgerMissing, "this vault has no ledger"))?;
+    let missing = || {
+        let path = place.key_path().display().to_string();
+        CliError::new(ErrorKind::LedgerUnwritable, format!("this host has no key for the ledger: {path}"))
+    };
+    let key = place.read_key(context, &identity)?.ok_or_else(missing)?;
+    let checkpoint = remembered.as_ref().and_then(|remembered| remembered.checkpoint(&identity));
+    let options = Options { remembered: checkpoint, ..Options::default() };
+    let ledger = Arc::new(Ledger::open(Arc::clone(place.store()), identity.clone(), key, options));
+    let recorder = Recorder::new(Sink::Ledger(ledger), actor(context), crate::keys::observer(context))
+        .in_run(context.ledgers.inner().run.clone());
+    recorder.event(what, reason, result, class, std::time::Duration::ZERO)?;
+    if let Some(head) = runtime.block_on(recorder.finish())? {
+        place.remember(context, &Remembered::new(&identity, Some(&head.checkpoint)));
+    }
+    Ok(())
 }
 
 fn open_known(

@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 30] = [
+const WORKING: [&str; 31] = [
     "backup",
     "ceremony",
     "check",
@@ -54,6 +54,7 @@ const WORKING: [&str; 30] = [
     "tag",
     "trail",
     "version",
+    "watch",
     "help",
 ];
 

@@ -42,6 +42,7 @@ pub mod stats;
 pub mod tag;
 pub mod trail;
 pub mod version;
+pub mod watch;
 
 /// What every command gets.
 pub struct Context {
@@ -120,6 +121,8 @@ pub enum Command {
     Trail(trail::TrailArgs),
     /// Print the version and what this build is for
     Version(version::VersionArgs),
+    /// Tell of calls that endanger keys or trails, with what would die of them
+    Watch(watch::WatchArgs),
 }
 
 impl Command {
@@ -176,6 +179,7 @@ impl Command {
             Self::Tag(args) => tag::run(&args, context),
             Self::Trail(args) => trail::run(&args, context),
             Self::Version(args) => version::run(&args, context),
+            Self::Watch(args) => watch::run(&args, context),
         }
     }
 }

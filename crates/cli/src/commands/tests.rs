@@ -40,7 +40,7 @@ well_formed! {
     "forget": forget::ForgetArgs, "init": init::InitArgs, "key": key::KeyArgs, "ledger": ledger::LedgerArgs, "ls": ls::LsArgs, "man": man::ManArgs,
     "mount": mount::MountArgs, "prune": prune::PruneArgs, "quorum": quorum::QuorumArgs, "reconcile": reconcile::ReconcileArgs, "recovery_kit": recovery_kit::RecoveryKitArgs, "repair": repair::RepairArgs,
     "restore": restore::RestoreArgs, "snapshots": snapshots::SnapshotsArgs, "stats": stats::StatsArgs,
-    "tag": tag::TagArgs, "trail": trail::TrailArgs, "version": version::VersionArgs,
+    "tag": tag::TagArgs, "trail": trail::TrailArgs, "version": version::VersionArgs, "watch": watch::WatchArgs,
 }
 
 #[test]

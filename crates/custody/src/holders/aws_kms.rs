@@ -19,10 +19,12 @@ pub mod import;
 mod in_clear;
 mod key_state;
 mod operation;
+mod rescue;
 mod rsa;
 
 pub use access::{Access, Role};
 pub use describe::{create_rsa, describe};
+pub use rescue::Rescued;
 
 pub(crate) use arn::KeyArn;
 
