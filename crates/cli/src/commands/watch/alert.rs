@@ -52,7 +52,7 @@ fn dies_at(event: &Event) -> Option<Timestamp> {
 fn parse_date(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| {
         let parsed = jiff::fmt::strtime::parse("%b %d, %Y %I:%M:%S %p", text).ok()?;
-        Some(parsed.to_datetime().ok().and_then(|date| jiff::tz::TimeZone::UTC.to_timestamp(date).ok())?)
+        jiff::tz::TimeZone::UTC.to_timestamp(parsed.to_datetime().ok()?).ok()
     })
 }
 
