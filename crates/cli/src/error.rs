@@ -136,7 +136,7 @@ kinds! {
         "no ledger, no key use: make the ledger reachable again; for a host that is offline, see --ledger-spool";
     /// There is no ledger where one was, or is needed.
     LedgerMissing = "SR-0422", exit 5, "There is no ledger",
-        "if this vault had a ledger, find out who removed it before a key is used; `strongroom ledger verify` tells more";
+        "a ledger that was there and is gone was removed by somebody: find out who before a key is used; a host that has none of its own takes the ledger's key from one that has, or --ledger-spool FILE";
     /// Bytes of the vault are not what they were when written.
     Damaged = "SR-0501", exit 4, "Bytes in the vault are damaged or forged",
         "change nothing; `strongroom check --scrub` names every damaged object";

@@ -11,6 +11,7 @@ use crate::error::{CliError, ErrorKind};
 use crate::provider_keys;
 use crate::whoami;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_custody::Reason;
 use strongroom_custody::observer::Observer;
@@ -61,6 +62,14 @@ impl Ledgers {
     #[must_use]
     pub fn operation(&self) -> OperationId {
         self.inner().run.operation()
+    }
+
+    /// Where the ledger is that was opened first, and its key.
+    #[must_use]
+    pub fn place(&self) -> Option<(String, PathBuf)> {
+        let inner = self.inner();
+        let opened = inner.opened.first()?;
+        Some((opened.place.store().describe(), opened.place.key_path().to_owned()))
     }
 
     /// What this command does, which is written when it ends.
@@ -230,8 +239,7 @@ fn open_known(
         (Some(ledger), Some(spool)) => Sink::LedgerOrSpool(Arc::clone(ledger), spool),
         (None, Some(spool)) => Sink::Spool(spool),
         (None, None) => Sink::Closed(format!(
-            "this host has no key for the vault's ledger: {} is missing; bring it here from a host that has it, or \
-             give --ledger-spool FILE, which keeps key uses on this host until it has the key",
+            "this host has no key for the vault's ledger: {} is missing",
             place.key_path().display()
         )),
     };

@@ -164,7 +164,7 @@ fn no_ledger_no_key_use() {
     let kept = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
     let said = world.fails(&restore, 5);
-    assert!(said.contains("--ledger-spool") && said.contains("ledger"), "{said}");
+    assert!(said.contains("SR-0422") && said.contains("--ledger-spool"), "{said}");
     assert!(!world.path("out").exists());
     std::fs::write(&key, &kept).unwrap();
     let said = world.fails(&restore, 5);

@@ -16,6 +16,9 @@ pub enum LedgerError {
     /// There is none.
     #[error("there is no ledger in {0}")]
     Missing(String),
+    /// It may not be written from here, for this reason.
+    #[error("{0}")]
+    Closed(String),
     /// There is one already.
     #[error("there is a ledger in {0} already")]
     Exists(String),

@@ -31,7 +31,7 @@ impl Hash {
     /// Reads it from the Base64 that notes and proofs hold; `None` for anything else.
     #[must_use]
     pub fn from_base64(text: &str) -> Option<Self> {
-        Some(Self(BASE64.decode(text.as_bytes()).ok()?.try_into().ok()?))
+        Some(Self(crate::base64::decode(text)?.try_into().ok()?))
     }
 
     /// As notes and proofs hold it.

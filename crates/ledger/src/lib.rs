@@ -6,6 +6,7 @@
 //!
 //! Out of scope: calling keyholders, and what their providers recorded. This crate knows nothing of vaults.
 
+mod base64;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;

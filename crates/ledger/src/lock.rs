@@ -110,7 +110,7 @@ impl Head {
             .open(document.checkpoint.as_bytes())
             .map_err(|source| LedgerError::Checkpoint { name: LOCK.into(), source })?;
         let level = |text: &String| {
-            let bytes = BASE64.decode(text.as_bytes()).ok()?;
+            let bytes = crate::base64::decode(text)?;
             decode_hashes(&bytes, u16::try_from(bytes.len() / Hash::LEN).ok()?)
         };
         let levels: Option<Vec<_>> = document.edge.iter().map(level).collect();
@@ -121,7 +121,7 @@ impl Head {
         let mut pending = Vec::with_capacity(document.entries.len());
         for entry in &document.entries {
             let entry: Arc<[u8]> =
-                BASE64.decode(entry.as_bytes()).map_err(|_| damaged("an entry is not Base64"))?.into();
+                crate::base64::decode(entry).ok_or_else(|| damaged("an entry is not Base64"))?.into();
             edge.push(Hash::of_leaf(&entry), &mut |_| {});
             pending.push(entry);
         }

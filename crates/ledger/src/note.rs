@@ -105,7 +105,7 @@ impl VerifierKey {
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteError::Key("it is not NAME+ID+KEY"));
         };
-        let key = BASE64.decode(key.as_bytes()).map_err(|_| NoteError::Key("its key is not Base64"))?;
+        let key = crate::base64::decode(key).ok_or(NoteError::Key("its key is not Base64"))?;
         let (byte, key) = key.split_first().ok_or(NoteError::Key("its key is empty"))?;
         let algorithm = Algorithm::from_byte(*byte).ok_or(NoteError::Key("its algorithm is unknown here"))?;
         let key = key.try_into().map_err(|_| NoteError::Key("its key does not have 32 bytes"))?;
@@ -186,9 +186,7 @@ impl SigningKey {
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteError::Key("it is not PRIVATE+KEY+NAME+ID+KEY"));
         };
-        let key = Zeroizing::new(
-            BASE64.decode(key.as_bytes()).map_err(|_| NoteError::Key("its key is not Base64"))?,
-        );
+        let key = Zeroizing::new(crate::base64::decode(key).ok_or(NoteError::Key("its key is not Base64"))?);
         let (byte, seed) = key.split_first().ok_or(NoteError::Key("its key is empty"))?;
         let algorithm = Algorithm::from_byte(*byte).ok_or(NoteError::Key("its algorithm is unknown here"))?;
         let seed = seed.try_into().map_err(|_| NoteError::Key("its key does not have 32 bytes"))?;
@@ -250,7 +248,7 @@ impl Signature {
         let malformed = NoteError::Malformed("a signature line is broken");
         let (name, signature) =
             line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(malformed.clone())?;
-        let bytes = BASE64.decode(signature.as_bytes()).map_err(|_| malformed.clone())?;
+        let bytes = crate::base64::decode(signature).ok_or_else(|| malformed.clone())?;
         let (id, bytes) = bytes.split_first_chunk().ok_or(malformed.clone())?;
         if !name_ok(name) || bytes.is_empty() {
             return Err(malformed);

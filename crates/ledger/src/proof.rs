@@ -67,7 +67,7 @@ impl EntryProof {
         let extra = match lines.peek().and_then(|line| line.strip_prefix("extra ")) {
             Some(extra) => {
                 lines.next();
-                Some(BASE64.decode(extra.as_bytes()).map_err(|_| malformed("its extra data is not Base64"))?)
+                Some(crate::base64::decode(extra).ok_or(malformed("its extra data is not Base64"))?)
             }
             None => None,
         };

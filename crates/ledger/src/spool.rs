@@ -57,7 +57,7 @@ pub fn verify_mark(entry: &Entry, keys: &[VerifierKey]) -> Option<bool> {
     let mark = entry.spooled.as_ref()?;
     let plain = Entry { spooled: None, ..entry.clone() }.encode().ok()?;
     let key = keys.iter().find(|key| key.to_string() == mark.key);
-    let signature = BASE64.decode(mark.signature.as_bytes()).unwrap_or_default();
+    let signature = crate::base64::decode(&mark.signature).unwrap_or_default();
     Some(key.is_some_and(|key| {
         key.verifies(&message(&plain, &mark.spool, mark.sequence, &mark.previous), &signature)
     }))

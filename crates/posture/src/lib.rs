@@ -3,7 +3,7 @@
 //! In scope: the [`estate`], a model of what AWS was asked and what it answered; [`load`], which reads it from
 //! files; [`policy`], policies compiled; [`matching`], their wildcards and variables; [`conditions`], their conditions,
 //! three-valued; [`evaluate`], whether a principal may do something; [`facts`], the published ways by which one identity
-//! becomes another or does harm.
+//! becomes another or does harm; [`graph`], which of these ways lead to a key.
 //!
 //! Out of scope: asking AWS, printing, and every key and backup of our own: this crate knows nothing of a vault.
 //!
@@ -13,6 +13,7 @@ pub mod conditions;
 pub mod estate;
 pub mod evaluate;
 pub mod facts;
+pub mod graph;
 pub mod load;
 pub mod matching;
 pub mod policy;

@@ -21,6 +21,24 @@ use strongroom_format::{
     snapshot::{Snapshot, unescape_path},
     tree::{self, RefsNode},
 };
+use strongroom_ledger::{
+    Ledger,
+    checkpoint::{Checkpoint, Identity},
+    entry::Entry,
+    note::{Algorithm, Note, SigningKey, VerifierKey},
+    proof::EntryProof,
+    reader::Reader,
+    tile,
+    verify::{VerifyOptions, verify},
+    witness::{self, AddCheckpoint, WitnessPolicy},
+};
+use strongroom_trail::{
+    Options as TrailOptions, audit,
+    detect::{self, detect},
+    digest::{self, PublicKeys},
+    names::Names,
+    others, read_records,
+};
 use strongroom_vault::{fs::Filter, store::Memory};
 
 /// A target: its name, and what it does with some bytes.
@@ -33,6 +51,9 @@ pub const TARGETS: &[Target] = &[
     ("filter", filter),
     ("group", group),
     ("keyring", keyring),
+    ("ledger_documents", ledger_documents),
+    ("ledger_entry", ledger_entry),
+    ("ledger_store", ledger_store),
     ("meta_page", meta_page),
     ("names", object_names),
     ("pack", whole_pack),
@@ -43,6 +64,9 @@ pub const TARGETS: &[Target] = &[
     ("sealed_documents", sealed_documents),
     ("share", share),
     ("snapshot_json", snapshot_json),
+    ("trail_audit", trail_audit),
+    ("trail_digest", trail_digest),
+    ("trail_records", trail_records),
     ("wrapped_key", wrapped_key),
 ];
 
@@ -78,6 +102,110 @@ pub fn change(bytes: &[u8]) {
 pub fn keyring(bytes: &[u8]) {
     let _ = VaultDocument::decode(bytes);
     let _ = Keyring::decode(bytes, &owner().vault);
+}
+
+/// An entry of a ledger; what decodes encodes to the same bytes.
+///
+/// # Panics
+/// Where it does not: this is what the fuzzer looks for.
+pub fn ledger_entry(bytes: &[u8]) {
+    if let Ok(entry) = Entry::decode(bytes) {
+        assert_eq!(entry.encode().ok().as_deref(), Some(bytes), "two entries with one meaning");
+    }
+}
+
+/// Records of CloudTrail, Google Cloud and Azure, and what is detected in them.
+pub fn trail_records(bytes: &[u8]) {
+    let now = "2026-03-01T12:00:00Z".parse().unwrap_or_default();
+    let options = TrailOptions { threads: 1, now, names: Names::default(), watch: true };
+    let mut events = Vec::new();
+    let _ = read_records("fuzz", bytes, &options, |event| events.push(event));
+    let _ = others::read_gcp("fuzz", bytes, |event| events.push(event));
+    let _ = others::read_azure("fuzz", bytes, |event| events.push(event));
+    let _ = detect(&events, &detect::Options::default());
+}
+
+/// Lines of an audit device.
+pub fn trail_audit(bytes: &[u8]) {
+    let mut reader = audit::Reader::new(&["transit"]);
+    reader.read("fuzz", bytes);
+    let _ = detect(&reader.finish().events, &detect::Options::default());
+}
+
+/// A digest of CloudTrail, public keys, and selectors.
+pub fn trail_digest(bytes: &[u8]) {
+    let mut keys = PublicKeys::default();
+    let _ = keys.add_json(bytes);
+    let _ = strongroom_trail::coverage::selectors::Selectors::from_json(bytes);
+    if let Ok(dir) = tempfile::tempdir() {
+        let name = "111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20260301T110000Z.json";
+        if std::fs::write(dir.path().join(name), bytes).is_ok() {
+            let _ = digest::verify(dir.path(), &keys, None, 1);
+        }
+    }
+}
+
+fn ledger_identity() -> Identity {
+    let key = SigningKey::from_seed("ledger.example", Algorithm::Ed25519, &[1; 32]).expect("a fixed seed");
+    Identity::new("ledger.example", vec![key.public().clone()])
+}
+
+/// Notes, checkpoints, proofs, keys, bundles, requests to witnesses and their answers, policies of witnesses. What a note
+/// says is what it was read from.
+///
+/// # Panics
+/// Where a note does not encode to what it was read from.
+pub fn ledger_documents(bytes: &[u8]) {
+    if let Ok(note) = Note::parse(bytes) {
+        assert_eq!(note.encode().as_bytes(), bytes, "two notes with one meaning");
+        let _ = Checkpoint::parse(&note.text);
+    }
+    let _ = ledger_identity().open(bytes);
+    let _ = witness::parse_signatures(bytes);
+    let _ = tile::decode_hashes(bytes, 3);
+    let _ = tile::decode_bundle(bytes, 3);
+    if let Ok(proof) = EntryProof::parse(bytes) {
+        let _ = proof.verify(&ledger_identity(), bytes);
+    }
+    if let Ok(request) = AddCheckpoint::parse(bytes) {
+        let key =
+            SigningKey::from_seed("witness.example", Algorithm::Cosignature, &[2; 32]).expect("a fixed seed");
+        let _ = witness::decide(&request, &ledger_identity(), None, &key, 0);
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = WitnessPolicy::parse(text);
+        let _ = VerifierKey::parse(text);
+        let _ = tile::TileId::parse(text);
+    }
+}
+
+/// A ledger whose every object is made of these bytes, to be opened, read and verified.
+///
+/// # Panics
+/// Where no runtime can be made.
+pub fn ledger_store(bytes: &[u8]) {
+    let store = Arc::new(strongroom_ledger::store::memory::Memory::default());
+    let half = bytes.len() / 2;
+    let objects = [
+        ("checkpoint", &bytes[..half]),
+        ("witnessed", &bytes[half..]),
+        ("lock", bytes),
+        ("identity", bytes),
+        ("tile/entries/000.p/1", &bytes[half..]),
+        ("tile/0/000.p/1", &bytes[..half]),
+    ];
+    store.restore(objects.map(|(name, bytes)| (name.to_owned(), bytes.to_vec().into())).into());
+    let reader = Reader::new(store.clone(), ledger_identity());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let _ = verify(&reader, &VerifyOptions::default()).await;
+        let _ = strongroom_vault::ledger::read_identity(store.as_ref()).await;
+        let key =
+            SigningKey::from_seed("ledger.example", Algorithm::Ed25519, &[1; 32]).expect("a fixed seed");
+        let ledger =
+            Ledger::open(store.clone(), ledger_identity(), key, strongroom_ledger::Options::default());
+        let _ = ledger.prepare().await;
+    });
 }
 
 /// A pack, from its header and trailer.
@@ -256,11 +384,34 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seeds.push(ceremony::transcript(&share).as_bytes().to_vec());
         seeds.push(ceremony::qr_payload(&share).as_bytes().to_vec());
     }
+    seeds.extend(ledger_seeds());
     seeds.push(serde_json::to_vec(&snapshot).expect("JSON"));
     seeds.push(serde_json::to_vec(&vault.vault.keyring().signing).expect("JSON"));
     seeds
         .extend(["any(a, b, any(c, d))", "**/*.[ch]", "!/a/**/b?", "00000001-ff", "%2F%00x"].map(Into::into));
     seeds
+}
+
+/// Every object of a small ledger, an entry, a proof, a request to a witness.
+fn ledger_seeds() -> Vec<Vec<u8>> {
+    let store = Arc::new(strongroom_ledger::store::memory::Memory::default());
+    let key = SigningKey::from_seed("ledger.example", Algorithm::Ed25519, &[1; 32]).expect("a fixed seed");
+    let entry = br#"{"attempt":0,"operation":"0192f5c0-1b2c-7def-8123-456789abcdef","outcome":{"duration_us":5,"result":"success"},"phase":"event","schema":"strongroom.ledger/1","step":0,"time":"2026-03-01T12:00:00.000000Z","what":{"dataset":"default","details":{"snapshot":"x"},"verb":"backup"},"who":{"program":"strongroom/0.1.0"},"why":{"code":"BACKUP","ticket":"T-7"}}"#;
+    Entry::decode(entry).expect("an entry");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let (proof, request) = runtime.block_on(async {
+        let options = strongroom_ledger::Options::default();
+        let ledger = Ledger::create(store.clone(), ledger_identity(), key, options).await.expect("a ledger");
+        ledger.enqueue(entry.to_vec()).expect("an entry");
+        let head = ledger.flush().await.expect("a ledger");
+        let (_, proof) = ledger.reader().entry(&head, 0).await.expect("an entry");
+        (proof, AddCheckpoint { old_size: 0, proof: Vec::new(), checkpoint: head.note })
+    });
+    let policy = b"witness w example+00000000+AQ== https://w.example/\nquorum w\n".to_vec();
+    let objects = store.snapshot().into_values().map(Into::into);
+    objects
+        .chain([entry.to_vec(), proof.encode().into_bytes(), request.encode().into_bytes(), policy])
+        .collect()
 }
 
 /// Makes new inputs from old ones, the same ones for the same seed.

@@ -186,6 +186,7 @@ fn tell(context: &Context, dataset: &str, vault: &Vault, made: &[(String, PathBu
             "read_policy": keyring.read_policy.to_string(),
             "write_policy": keyring.write_policy.to_string(),
             "key_files": files,
+            "ledger": context.ledgers.place().map(|(place, key)| serde_json::json!({"place": place, "key": key})),
         }))?;
     } else {
         let output = &context.output;
@@ -196,6 +197,13 @@ fn tell(context: &Context, dataset: &str, vault: &Vault, made: &[(String, PathBu
         for (label, path) in made {
             let path = crate::escape::path(path.as_os_str().as_encoded_bytes());
             output.line(&format!("  key of {label:<8}{path}"))?;
+        }
+        if let Some((place, key)) = context.ledgers.place() {
+            output.line(&format!("  ledger         {}", crate::escape::text(&place)))?;
+            output.line(&format!(
+                "  ledger key     {}",
+                crate::escape::path(key.as_os_str().as_encoded_bytes())
+            ))?;
         }
     }
     keys::standing_warnings(context, keyring, dataset, &|text| context.messages.warn(text));

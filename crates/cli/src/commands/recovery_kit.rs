@@ -150,7 +150,10 @@ fn instructions(session: &Session, location: &str, needs_libraries: bool) -> Str
          \x20    ./strongroom --vault LOCATION quorum request --reason TEXT -o my.request\n\
          \x20  and follow what it says.\n\
          3. ./strongroom --vault LOCATION snapshots\n\
-         \x20  ./strongroom --vault LOCATION restore latest --target DIRECTORY --verify\n\n\
+         \x20  ./strongroom --vault LOCATION restore latest --target DIRECTORY --verify\n\
+         \x20  Every key use is written into the vault's ledger first. A machine that has no key for the ledger, or\n\
+         \x20  cannot write it, keeps them itself: add --ledger-spool FILE to each command, and hand FILE to whoever\n\
+         \x20  has the ledger.\n\n\
          IF THE VAULT'S OWN DOCUMENTS ARE LOST OR DAMAGED\n\n\
          Copy what is in vault-documents/ to the same names at the location of the backups. They are small, signed\n\
          or sealed, and say which keys open what. Epochs that were opened after this kit was made are not in it.\n\n\

@@ -26,7 +26,7 @@ impl CliError {
     #[must_use]
     pub fn from_ledger(error: &LedgerError, what: &str) -> Self {
         let kind = match error {
-            LedgerError::Missing(_) => ErrorKind::LedgerMissing,
+            LedgerError::Missing(_) | LedgerError::Closed(_) => ErrorKind::LedgerMissing,
             LedgerError::Proof(_) => ErrorKind::Usage,
             error if error.is_integrity() => ErrorKind::LedgerForged,
             _ => ErrorKind::LedgerUnwritable,

@@ -20,6 +20,7 @@
 //! Invariant: adding a denial never adds access. Invariant: where something missing could matter, the answer is
 //! unknown, or allowed under conditions that hold whatever is missing.
 
+mod attempt;
 mod compiled;
 mod decision;
 mod grants;

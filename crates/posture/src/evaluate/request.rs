@@ -112,6 +112,9 @@ pub struct Request {
     pub alias_keys: Vec<Arc<str>>,
     /// For `kms:RetireGrant`: the grant; `None` for any grant of the key.
     pub grant: Option<Arc<str>>,
+    /// Whether the principal may give itself any policy before it asks: then only denials, boundaries and the policies
+    /// of others still bind it.
+    pub any_policy: bool,
     /// Its context.
     pub context: Context,
 }
@@ -127,6 +130,7 @@ impl Request {
             resource: resource.into(),
             alias_keys: Vec::new(),
             grant: None,
+            any_policy: false,
             context: Context::default(),
         }
     }

@@ -369,6 +369,14 @@ fn resource_policy(
 }
 
 fn identity(world: &World<'_, '_>, steps: &mut Steps<'_, '_>) -> Said {
+    if world.request.any_policy {
+        // What hangs there already still denies.
+        let deny = match world.identity {
+            Some(identity) => attached(world, Layer::Identity, &identity.policies, false, steps).deny,
+            None => Formula::False,
+        };
+        return Said { deny, ..Said::all() };
+    }
     match (&world.request.principal, world.identity) {
         // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user.html
         (Principal::Root(_), _) => Said::all(),
@@ -393,6 +401,8 @@ fn boundary(world: &World<'_, '_>, steps: &mut Steps<'_, '_>) -> Said {
             Some(part) => attached(world, Layer::Boundary, std::slice::from_ref(part), false, steps),
             None => Said::all(),
         },
+        // Somebody new, who has no boundary yet.
+        None if world.request.any_policy => Said::all(),
         None if world.identity_is_missing() => {
             let missing =
                 Formula::missing(world.missing(Kind::Roles, world.account, "the permissions boundary"));

@@ -295,7 +295,7 @@ impl Recorder {
     /// Writes an entry and waits until it is durable.
     async fn durable(&self, entry: Entry) -> Result<(), LedgerError> {
         let ledger = match &self.sink {
-            Sink::Closed(why) => return Err(LedgerError::Missing(why.clone())),
+            Sink::Closed(why) => return Err(LedgerError::Closed(why.clone())),
             Sink::Spool(spool) => return self.to_spool(spool, entry),
             Sink::LedgerOrSpool(_, spool) if self.has_spooled() => return self.to_spool(spool, entry),
             Sink::Ledger(ledger) | Sink::LedgerOrSpool(ledger, _) => ledger,
@@ -313,7 +313,7 @@ impl Recorder {
     /// Writes an entry without waiting.
     fn soon(&self, entry: Entry) -> Result<(), LedgerError> {
         match &self.sink {
-            Sink::Closed(why) => Err(LedgerError::Missing(why.clone())),
+            Sink::Closed(why) => Err(LedgerError::Closed(why.clone())),
             Sink::Spool(spool) => self.to_spool(spool, entry),
             Sink::LedgerOrSpool(_, spool) if self.has_spooled() => self.to_spool(spool, entry),
             Sink::Ledger(ledger) | Sink::LedgerOrSpool(ledger, _) => {
@@ -343,7 +343,7 @@ impl Recorder {
         let entry = Entry { outcome: Some(outcome), ..entry };
         self.used.store(true, Ordering::Relaxed);
         match &self.sink {
-            Sink::Closed(why) => Err(LedgerError::Missing(why.clone())),
+            Sink::Closed(why) => Err(LedgerError::Closed(why.clone())),
             Sink::Spool(spool) => self.to_spool(spool, entry),
             Sink::LedgerOrSpool(_, spool) if self.has_spooled() => self.to_spool(spool, entry),
             Sink::Ledger(ledger) | Sink::LedgerOrSpool(ledger, _) => ledger.enqueue(entry.encode()?),
@@ -377,7 +377,7 @@ impl Observer for Recorder {
     async fn before(&self, key_use: &KeyUse) -> Result<(), Refusal> {
         self.next.before(key_use).await?;
         if let Sink::Closed(why) = &self.sink {
-            return Err(Refusal::new(why.clone()));
+            return Err(refusal(LedgerError::Closed(why.clone())));
         }
         let entry = self.key_use(Phase::Intent, key_use).map_err(refusal)?;
         let written = self.durable(entry).await.map_err(refusal);

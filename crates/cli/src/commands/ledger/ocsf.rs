@@ -41,7 +41,7 @@ pub(super) fn event(row: &Row, names: &Names, origin: &str) -> Value {
     let mut resources = Vec::new();
     if let Some(keyholder) = &what.keyholder {
         resources
-            .push(json!({"type": "keyholder", "name": keyholder, "uid": what.key_id, "labels": what.kind}));
+            .push(json!({"type": "keyholder", "name": keyholder, "uid": what.key_id, "labels": [what.kind]}));
     }
     if let Some(dataset) = what.dataset() {
         resources.push(json!({"type": "dataset", "name": dataset, "uid": what.vault}));
