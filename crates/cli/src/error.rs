@@ -143,6 +143,12 @@ kinds! {
     /// The ledger was changed, rolled back, forked, or signed by somebody else.
     LedgerForged = "SR-0502", exit 4, "The ledger is not what it was",
         "use no key, keep the storage as it is, and compare with what witnesses and other hosts remember";
+    /// A trail's signed digests say that somebody changed or removed parts of it.
+    TrailTampered = "SR-0503", exit 4, "The trail of a key provider was changed",
+        "keep the bucket as it is, and fetch the files again from where CloudTrail writes them";
+    /// A key was used, or was said to be used, in a way that ledger and trail do not tell alike.
+    KeyUseUnexplained = "SR-0504", exit 4, "Key uses and the ledger do not agree",
+        "take UNEXPLAINED for stolen credentials until you know better: `strongroom key suspend` closes the key";
     /// The work was done except for what was reported.
     Problems = "SR-0601", exit 3, "Finished, but some files or objects had problems", "";
     /// Whoever read our standard output is gone.

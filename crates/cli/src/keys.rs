@@ -82,7 +82,7 @@ pub fn given(context: &Context) -> Secrets {
             secrets::passphrase(&source, holder, Use::Open, &env).map(Some).map_err(io::Error::other)
         });
     }
-    secrets
+    secrets.with_operation(&context.ledgers.operation().to_string())
 }
 
 /// Warns of what endangers a vault's backups for as long as it lasts.

@@ -8,19 +8,20 @@ pub use place::{LedgerPlace, Remembered};
 
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::provider_keys;
 use crate::whoami;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_custody::Reason;
 use strongroom_custody::observer::Observer;
-use strongroom_format::keyring::{KeyholderSpec, Keyring, Parameter};
+use strongroom_format::keyring::{KeyholderSpec, Keyring};
 use strongroom_format::{Entropy as _, SystemEntropy};
 use strongroom_ledger::checkpoint::Identity;
-use strongroom_ledger::entry::{Decision, Verb, Verdict};
+use strongroom_ledger::entry::{Decision, OperationId, OutcomeResult, Verb, Verdict, What};
 use strongroom_ledger::note::{Algorithm, SigningKey};
 use strongroom_ledger::{Ledger, Options};
-use strongroom_vault::ledger::{Actor, Recorder, Sink, new_origin, write_identity};
+use strongroom_vault::ledger::{Actor, Recorder, Run, Sink, new_origin, write_identity};
 use tokio::runtime::Runtime;
 
 /// A ledger that a command has opened.
@@ -43,6 +44,7 @@ struct Inner {
     opened: Vec<Opened>,
     verb: Option<Verb>,
     details: BTreeMap<String, String>,
+    run: Run,
 }
 
 impl std::fmt::Debug for Ledgers {
@@ -54,6 +56,12 @@ impl std::fmt::Debug for Ledgers {
 impl Ledgers {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id that all entries of this run of the program share.
+    #[must_use]
+    pub fn operation(&self) -> OperationId {
+        self.inner().run.operation()
     }
 
     /// Where the ledger is that was opened first, and its key.
@@ -167,12 +175,41 @@ pub fn observe(
     }
 }
 
-fn key_ids(keyholders: &BTreeMap<String, KeyholderSpec>) -> BTreeMap<String, String> {
-    let key_id = |(label, spec): (&String, &KeyholderSpec)| match spec.parameters.get("key") {
-        Some(Parameter::Text(key)) => Some((label.clone(), key.clone())),
-        _ => None,
+/// Writes at once that something was done, into the ledger of the vault at a location.
+///
+/// # Errors
+/// Where there is no ledger, this host has no key for it, or it cannot be written.
+pub fn record(
+    context: &Context,
+    runtime: &Runtime,
+    location: &str,
+    what: What,
+    reason: &Reason,
+    (result, class): (OutcomeResult, Option<String>),
+) -> Result<(), CliError> {
+    let place = LedgerPlace::of(context, runtime, location)?;
+    let remembered = place.remembered()?;
+    let identity = match &remembered {
+        Some(remembered) => Some(remembered.identity()?),
+        None => runtime.block_on(place.read_identity())?,
     };
-    keyholders.iter().filter_map(key_id).collect()
+    let identity =
+        identity.ok_or_else(|| CliError::new(ErrorKind::LedgerMissing, "this vault has no ledger"))?;
+    let missing = || {
+        let path = place.key_path().display().to_string();
+        CliError::new(ErrorKind::LedgerUnwritable, format!("this host has no key for the ledger: {path}"))
+    };
+    let key = place.read_key(context, &identity)?.ok_or_else(missing)?;
+    let checkpoint = remembered.as_ref().and_then(|remembered| remembered.checkpoint(&identity));
+    let options = Options { remembered: checkpoint, ..Options::default() };
+    let ledger = Arc::new(Ledger::open(Arc::clone(place.store()), identity.clone(), key, options));
+    let recorder = Recorder::new(Sink::Ledger(ledger), actor(context), crate::keys::observer(context))
+        .in_run(context.ledgers.inner().run.clone());
+    recorder.event(what, reason, result, class, std::time::Duration::ZERO)?;
+    if let Some(head) = runtime.block_on(recorder.finish())? {
+        place.remember(context, &Remembered::new(&identity, Some(&head.checkpoint)));
+    }
+    Ok(())
 }
 
 fn open_known(
@@ -206,7 +243,9 @@ fn open_known(
             place.key_path().display()
         )),
     };
-    let mut recorder = Recorder::new(sink, actor(context), next).with_key_ids(key_ids(subject.keyholders));
+    let mut recorder = Recorder::new(sink, actor(context), next)
+        .in_run(context.ledgers.inner().run.clone())
+        .with_key_ids(provider_keys::by_label(subject.keyholders));
     if let Some((keyring, record)) =
         subject.keyring.and_then(|keyring| Some((keyring, keyring.dataset(subject.dataset)?)))
     {

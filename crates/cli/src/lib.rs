@@ -25,8 +25,10 @@ pub mod mounted;
 pub mod operation;
 pub mod output;
 pub mod pins;
+
 pub mod policies;
 pub mod progress;
+pub mod provider_keys;
 pub mod reading;
 pub mod retention;
 pub mod retention_span;
@@ -38,6 +40,7 @@ pub mod signals;
 pub mod snapshot_spec;
 pub mod stream;
 pub mod suggest;
+pub mod trails;
 pub mod units;
 pub mod whoami;
 

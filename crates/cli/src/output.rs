@@ -62,6 +62,14 @@ impl Output {
         self.raw(&line)
     }
 
+    /// A JSON document where programs read, lines of text otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub fn json_or(&self, value: &impl Serialize, text: &str) -> Result<(), CliError> {
+        if self.json { self.json(value) } else { self.line(text) }
+    }
+
     /// A table.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const WORKING: [&str; 29] = [
+const WORKING: [&str; 32] = [
     "backup",
     "ceremony",
     "check",
@@ -46,13 +46,16 @@ const WORKING: [&str; 29] = [
     "posture",
     "prune",
     "quorum",
+    "reconcile",
     "recovery-kit",
     "repair",
     "restore",
     "snapshots",
     "stats",
     "tag",
+    "trail",
     "version",
+    "watch",
     "help",
 ];
 

@@ -167,6 +167,18 @@ impl Secrets {
         self
     }
 
+    /// Tells providers the id of the operation that keys are used for, so that their trails carry it: as
+    /// `strongroom-op/<id>` at the end of the user agent. After every way to a provider was given.
+    #[must_use]
+    pub fn with_operation(mut self, id: &str) -> Self {
+        self.transit = self.transit.with_operation(id);
+        #[cfg(feature = "aws-kms")]
+        for access in self.aws_by_label.values_mut().chain([&mut self.aws]) {
+            access.operation = Some(id.to_owned());
+        }
+        self
+    }
+
     /// With a way to Transit servers.
     #[must_use]
     pub fn with_transit(mut self, access: transit::Access) -> Self {

@@ -32,6 +32,13 @@ use strongroom_ledger::{
     verify::{VerifyOptions, verify},
     witness::{self, AddCheckpoint, WitnessPolicy},
 };
+use strongroom_trail::{
+    Options as TrailOptions, audit,
+    detect::{self, detect},
+    digest::{self, PublicKeys},
+    names::Names,
+    others, read_records,
+};
 use strongroom_vault::{fs::Filter, store::Memory};
 
 /// A target: its name, and what it does with some bytes.
@@ -57,6 +64,9 @@ pub const TARGETS: &[Target] = &[
     ("sealed_documents", sealed_documents),
     ("share", share),
     ("snapshot_json", snapshot_json),
+    ("trail_audit", trail_audit),
+    ("trail_digest", trail_digest),
+    ("trail_records", trail_records),
     ("wrapped_key", wrapped_key),
 ];
 
@@ -101,6 +111,46 @@ pub fn keyring(bytes: &[u8]) {
 pub fn ledger_entry(bytes: &[u8]) {
     if let Ok(entry) = Entry::decode(bytes) {
         assert_eq!(entry.encode().ok().as_deref(), Some(bytes), "two entries with one meaning");
+    }
+}
+
+/// A record of each kind, a digest.
+const TRAILS: [&str; 5] = [
+    r#"{"Records":[{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/r/s","accountId":"1"},"eventTime":"2026-03-01T12:00:00Z","eventSource":"kms.amazonaws.com","eventName":"ScheduleKeyDeletion","awsRegion":"eu-west-1","requestParameters":{"keyId":"k","pendingWindowInDays":7},"responseElements":null,"requestID":"r","eventID":"e","resources":[{"ARN":"arn:aws:kms:eu-west-1:1:key/k"}],"recipientAccountId":"1"}]}"#,
+    r#"{"time":"2026-03-01T12:00:00Z","type":"response","auth":{"entity_id":"e","policies":["p"]},"request":{"id":"r","operation":"update","mount_type":"transit","mount_point":"transit/","path":"transit/decrypt/k","data":{"associated_data":"hmac-sha256:00"},"headers":{"user-agent":["strongroom/0 strongroom-op/0190a0b0-0000-7000-8000-000000000001"]}},"error":"permission denied"}"#,
+    r#"{"insertId":"i","timestamp":"2026-03-01T12:00:00Z","protoPayload":{"serviceName":"cloudkms.googleapis.com","methodName":"Decrypt","resourceName":"projects/p/locations/l/keyRings/r/cryptoKeys/k"}}"#,
+    r#"{"time":"2026-03-01T12:00:00Z","category":"AuditEvent","operationName":"KeyUnwrap","correlationId":"c","properties":{"id":"https://v.vault.azure.net/keys/k/7","httpStatusCode":200}}"#,
+    r#"{"awsAccountId":"111122223333","digestStartTime":"2026-03-01T10:00:00Z","digestEndTime":"2026-03-01T11:00:00Z","digestS3Bucket":"b","digestS3Object":"AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/03/01/111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20260301T110000Z.json.gz","digestPublicKeyFingerprint":"f","digestSignatureAlgorithm":"SHA256withRSA","newestEventTime":null,"oldestEventTime":null,"previousDigestS3Bucket":null,"previousDigestS3Object":null,"previousDigestHashValue":null,"previousDigestHashAlgorithm":null,"previousDigestSignature":null,"logFiles":[]}"#,
+];
+
+/// Records of CloudTrail, Google Cloud and Azure, and what is detected in them.
+pub fn trail_records(bytes: &[u8]) {
+    let now = "2026-03-01T12:00:00Z".parse().unwrap_or_default();
+    let options = TrailOptions { threads: 1, now, names: Names::default(), watch: true };
+    let mut events = Vec::new();
+    let _ = read_records("fuzz", bytes, &options, |event| events.push(event));
+    let _ = others::read_gcp("fuzz", bytes, |event| events.push(event));
+    let _ = others::read_azure("fuzz", bytes, |event| events.push(event));
+    let _ = detect(&events, &detect::Options::default());
+}
+
+/// Lines of an audit device.
+pub fn trail_audit(bytes: &[u8]) {
+    let mut reader = audit::Reader::new(&["transit"]);
+    reader.read("fuzz", bytes);
+    let _ = detect(&reader.finish().events, &detect::Options::default());
+}
+
+/// A digest of CloudTrail, public keys, and selectors.
+pub fn trail_digest(bytes: &[u8]) {
+    let mut keys = PublicKeys::default();
+    let _ = keys.add_json(bytes);
+    let _ = strongroom_trail::coverage::selectors::Selectors::from_json(bytes);
+    if let Ok(dir) = tempfile::tempdir() {
+        let name = "111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20260301T110000Z.json";
+        if std::fs::write(dir.path().join(name), bytes).is_ok() {
+            let _ = digest::verify(dir.path(), &keys, None, 1);
+        }
     }
 }
 
@@ -312,6 +362,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     std::fs::write(source.path().join("file"), vec![7; 10_000]).expect("a file");
     vault.backup(source.path()).expect("a backup");
     let mut seeds: Vec<Vec<u8>> = store.contents().into_values().map(Into::into).collect();
+    seeds.extend(TRAILS.iter().map(|text| text.as_bytes().to_vec()));
     let node = RefsNode::Page {
         meta: ChunkId([1; 32]),
         directories: vec![ChunkId([2; 32])],

@@ -26,4 +26,4 @@ pub mod reconcile;
 pub mod records;
 pub mod report;
 
-pub use reading::{Options, Summary, read};
+pub use reading::{Options, Summary, read, read_records};

@@ -158,6 +158,21 @@ pub fn read(root: &Path, options: &Options, mut take: impl FnMut(Event)) -> Summ
     summary
 }
 
+/// Reads records from anywhere, such as lines that were added to a file, and hands events to `take`. `name` is where
+/// they are said to be from.
+#[must_use]
+pub fn read_records(
+    name: &str,
+    source: impl std::io::Read,
+    options: &Options,
+    mut take: impl FnMut(Event),
+) -> Summary {
+    let mut send = |batch: Vec<Event>| batch.into_iter().for_each(&mut take);
+    let mut sink = Sink::new(crate::problem::quoted(name).into(), &mut send);
+    cloudtrail::read_stream(source, options, &mut Vec::new(), &mut sink);
+    sink.finish()
+}
+
 fn read_file(
     file: &Found,
     options: &Options,

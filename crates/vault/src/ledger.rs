@@ -7,7 +7,7 @@ mod identity;
 mod recorder;
 
 pub use identity::{IDENTITY, IdentityError, new_origin, read_identity, write_identity};
-pub use recorder::{Actor, Recorder, Sink};
+pub use recorder::{Actor, Recorder, Run, Sink};
 
 /// The ledger's folder in the store of its vault.
 pub const FOLDER: &str = "ledger";

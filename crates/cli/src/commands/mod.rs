@@ -34,13 +34,16 @@ pub mod mount;
 pub mod posture;
 pub mod prune;
 pub mod quorum;
+pub mod reconcile;
 pub mod recovery_kit;
 pub mod repair;
 pub mod restore;
 pub mod snapshots;
 pub mod stats;
 pub mod tag;
+pub mod trail;
 pub mod version;
+pub mod watch;
 
 /// What every command gets.
 pub struct Context {
@@ -103,6 +106,8 @@ pub enum Command {
     Prune(prune::PruneArgs),
     /// Read what needs several custodians, without a meeting
     Quorum(quorum::QuorumArgs),
+    /// Hold the providers' trails against the ledger: is every key use ours?
+    Reconcile(reconcile::ReconcileArgs),
     /// Write a folder for the day when nothing else is left
     RecoveryKit(recovery_kit::RecoveryKitArgs),
     /// Make the best of a damaged vault
@@ -115,8 +120,12 @@ pub enum Command {
     Stats(stats::StatsArgs),
     /// Change the tags of snapshots
     Tag(tag::TagArgs),
+    /// Verify the trails of key providers by themselves
+    Trail(trail::TrailArgs),
     /// Print the version and what this build is for
     Version(version::VersionArgs),
+    /// Tell of calls that endanger keys or trails, with what would die of them
+    Watch(watch::WatchArgs),
 }
 
 impl Command {
@@ -164,6 +173,7 @@ impl Command {
             Self::Posture(args) => posture::run(&args, context),
             Self::Prune(args) => prune::run(&args, context),
             Self::Quorum(args) => quorum::run(&args, context),
+            Self::Reconcile(args) => reconcile::run(&args, context),
             Self::RecoveryKit(args) => recovery_kit::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
@@ -171,7 +181,9 @@ impl Command {
             Self::Snapshots(args) => snapshots::run(&args, context),
             Self::Stats(args) => stats::run(&args, context),
             Self::Tag(args) => tag::run(&args, context),
+            Self::Trail(args) => trail::run(&args, context),
             Self::Version(args) => version::run(&args, context),
+            Self::Watch(args) => watch::run(&args, context),
         }
     }
 }

@@ -38,9 +38,9 @@ well_formed! {
     "config": config::ConfigArgs, "copy": copy::CopyArgs, "dataset": dataset::DatasetArgs,
     "demo": demo::DemoArgs, "diff": diff::DiffArgs, "dump": dump::DumpArgs, "find": find::FindArgs,
     "forget": forget::ForgetArgs, "init": init::InitArgs, "key": key::KeyArgs, "ledger": ledger::LedgerArgs, "ls": ls::LsArgs, "man": man::ManArgs,
-    "mount": mount::MountArgs, "posture": posture::PostureArgs, "prune": prune::PruneArgs, "quorum": quorum::QuorumArgs, "recovery_kit": recovery_kit::RecoveryKitArgs, "repair": repair::RepairArgs,
+    "mount": mount::MountArgs, "posture": posture::PostureArgs, "prune": prune::PruneArgs, "quorum": quorum::QuorumArgs, "reconcile": reconcile::ReconcileArgs, "recovery_kit": recovery_kit::RecoveryKitArgs, "repair": repair::RepairArgs,
     "restore": restore::RestoreArgs, "snapshots": snapshots::SnapshotsArgs, "stats": stats::StatsArgs,
-    "tag": tag::TagArgs, "version": version::VersionArgs,
+    "tag": tag::TagArgs, "trail": trail::TrailArgs, "version": version::VersionArgs, "watch": watch::WatchArgs,
 }
 
 #[test]

@@ -79,11 +79,18 @@ impl LedgerPlace {
     /// # Errors
     /// Where the location makes no sense, or there is no home directory.
     pub fn of(context: &Context, runtime: &Runtime, vault: &str) -> Result<Self, CliError> {
+        match &context.settings.ledger {
+            Some(ledger) => Self::at(context, runtime, &ledger.value, ""),
+            None => Self::at(context, runtime, vault, FOLDER),
+        }
+    }
+
+    /// The ledger in a folder of a location.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn at(context: &Context, runtime: &Runtime, location: &str, folder: &str) -> Result<Self, CliError> {
         let settings = &context.settings;
-        let (location, folder) = match &settings.ledger {
-            Some(ledger) => (ledger.value.as_str(), ""),
-            None => (vault, FOLDER),
-        };
         let parsed: Location = location.parse()?;
         let store = runtime.block_on(store::open_ledger(&parsed, folder)).map_err(open_store_error)?;
         let name: String = ObjectHash::of(store.describe().as_bytes()).to_hex().chars().take(32).collect();

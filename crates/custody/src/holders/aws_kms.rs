@@ -18,10 +18,13 @@ mod describe;
 pub mod import;
 mod in_clear;
 mod key_state;
+mod operation;
+mod rescue;
 mod rsa;
 
 pub use access::{Access, Role};
 pub use describe::{create_rsa, describe};
+pub use rescue::Rescued;
 
 pub(crate) use arn::KeyArn;
 

@@ -11,6 +11,7 @@
 //! deleting keys; [`crate::hardening::transit`] prints how to do that well.
 
 mod access;
+mod audit;
 mod classify;
 mod client;
 mod describe;
@@ -20,6 +21,7 @@ mod parameters;
 mod session;
 
 pub use access::{Access, Login, Server};
+pub use audit::AuditHash;
 pub use describe::{Described, TransitKey, describe};
 pub use holder::TransitKeyholder;
 pub(crate) use parameters::{valid_key, valid_path};

@@ -185,6 +185,11 @@ impl<'a> Join<'a> {
             let open = uses.iter().copied().find(|at| self.is_candidate(*at, event));
             match open {
                 Some(key_use) => self.match_up(at, key_use, JoinedBy::OperationId),
+                None if uses.iter().any(|at| self.is_renewal(*at, event)) => {
+                    let what =
+                        "refused for a token that was over; the key use asked again with a new one".into();
+                    self.say(Verdict::Duplicate, Some(at), None, JoinedBy::OperationId, vec![what]);
+                }
                 None => {
                     let what = "it carries the id of an operation of ours, which did not make it".into();
                     self.say(Verdict::Replayed, Some(at), None, JoinedBy::OperationId, vec![what]);
@@ -267,6 +272,20 @@ impl<'a> Join<'a> {
             && from <= event.time
             && event.time <= to
             && self.differences(key_use, event).is_empty()
+    }
+
+    /// Whether an event is the first of two requests of a key use: Transit refused a token that was over, and the
+    /// second one, with a new token, is what the ledger tells.
+    fn is_renewal(&self, at: usize, event: &Event) -> bool {
+        let key_use = &self.uses[at];
+        let skew = self.options.skew;
+        event.provider == Provider::Transit
+            && key_use.kind == "transit"
+            && event.was_denied()
+            && verb_of(event.operation) == Some(key_use.verb)
+            && self.key_of(key_use).is_some_and(|key| event.keys.iter().any(|other| same_key(other, key)))
+            && key_use.time.saturating_sub(skew).is_ok_and(|from| from <= event.time)
+            && key_use.ended.is_some_and(|ended| ended.saturating_add(skew).is_ok_and(|to| event.time <= to))
     }
 
     /// In what an event and a key use differ.

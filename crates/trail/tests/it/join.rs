@@ -527,3 +527,28 @@ proptest! {
         prop_assert_eq!(told, (0..uses.len()).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_token_that_was_over_is_no_replay_and_a_denied_theft_is() {
+    let mut one = key_use(1, Verb::Unwrap, 0, Some("r2"));
+    (one.kind, one.key_id) = ("transit".into(), Some("transit/k".into()));
+    let event = |id: &str, second: i64, error: Option<&str>| {
+        let mut event = Event::new(Provider::Transit, Place { file: "f".into(), offset: 0 }, at(second));
+        (event.id, event.request_id) = (id.into(), Some(id.into()));
+        (event.operation, event.keys) = (Operation::Decrypt, vec!["transit/k".into()]);
+        event.operation_hint = Some(one.operation.to_string());
+        event.error = error.map(str::to_owned);
+        event
+    };
+    let denied = Some("permission denied");
+    // Refused, then asked again with a new token; later somebody else says that it is the same operation.
+    let events =
+        [event("r1", 0, denied), event("r2", 1, None), event("r3", 5000, denied), event("r4", 1, None)];
+    let options = Options { ledger_delay: SignedDuration::ZERO, ..Options::new(at(86_400)) };
+    let result = reconcile(std::slice::from_ref(&one), &events, &Coverage::default(), &options);
+    let of = |at: usize| result.findings.iter().find(|finding| finding.event == Some(at)).unwrap().verdict;
+    assert_eq!(
+        [of(0), of(1), of(2), of(3)],
+        [Verdict::Duplicate, Verdict::Matched, Verdict::Replayed, Verdict::Replayed]
+    );
+}

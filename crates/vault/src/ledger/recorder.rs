@@ -56,19 +56,48 @@ pub struct Actor {
     pub program: String,
 }
 
+/// One run of a program: what its recorders share. Clones are the same run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    operation: OperationId,
+    steps: Arc<AtomicU32>,
+}
+
+impl Run {
+    /// A new run, which begins now.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut random = [0; 10];
+        SystemEntropy.fill(&mut random);
+        let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+        Self { operation: OperationId::new(now, random), steps: Arc::default() }
+    }
+
+    /// The id that all its entries share.
+    #[must_use]
+    pub fn operation(&self) -> OperationId {
+        self.operation
+    }
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 type Use = (Operation, String, Context);
 
 /// Writes key uses and acts into a ledger. One for each run of a program.
 pub struct Recorder {
     sink: Sink,
     next: Arc<dyn Observer>,
-    operation: OperationId,
+    run: Run,
     who: Who,
     openings: Mutex<Vec<Opening>>,
     salt: [u8; 32],
     key_ids: BTreeMap<String, String>,
     decision: Option<Decision>,
-    steps: AtomicU32,
     running: Mutex<HashMap<Use, u32>>,
     spooled: AtomicBool,
     used: AtomicBool,
@@ -76,10 +105,7 @@ pub struct Recorder {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder")
-            .field("sink", &self.sink)
-            .field("operation", &self.operation)
-            .finish_non_exhaustive()
+        f.debug_struct("Recorder").field("sink", &self.sink).field("run", &self.run).finish_non_exhaustive()
     }
 }
 
@@ -122,10 +148,8 @@ impl Recorder {
     #[must_use]
     pub fn new(sink: Sink, actor: Actor, next: Arc<dyn Observer>) -> Self {
         let mut entropy = SystemEntropy;
-        let (mut random, mut salt) = ([0; 10], [0; 32]);
-        entropy.fill(&mut random);
+        let mut salt = [0; 32];
         entropy.fill(&mut salt);
-        let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
         let mut openings = Vec::new();
         let mut hide = |field, value: Option<String>| {
             let opening = Opening::new(field, value?, salt);
@@ -139,13 +163,12 @@ impl Recorder {
         Self {
             sink,
             next,
-            operation: OperationId::new(now, random),
+            run: Run::new(),
             who,
             openings: Mutex::new(openings),
             salt,
             key_ids: BTreeMap::new(),
             decision: None,
-            steps: AtomicU32::new(0),
             running: Mutex::default(),
             spooled: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -158,6 +181,12 @@ impl Recorder {
         Self { key_ids, ..self }
     }
 
+    /// The same, as a part of this run.
+    #[must_use]
+    pub fn in_run(self, run: Run) -> Self {
+        Self { run, ..self }
+    }
+
     /// The same, under this decision.
     #[must_use]
     pub fn with_decision(self, decision: Decision) -> Self {
@@ -167,7 +196,7 @@ impl Recorder {
     /// The id that all entries of this run share.
     #[must_use]
     pub fn operation(&self) -> OperationId {
-        self.operation
+        self.run.operation
     }
 
     /// Whether entries went to a spool.
@@ -209,7 +238,7 @@ impl Recorder {
         Ok(Entry {
             schema: SCHEMA.into(),
             phase,
-            operation: self.operation,
+            operation: self.run.operation,
             time: Time::new(Timestamp::now()),
             who: self.who.clone(),
             what,
@@ -240,7 +269,7 @@ impl Recorder {
         let id = (key_use.operation, key_use.holder.clone(), context.clone());
         let step = match phase {
             Phase::Intent if key_use.attempt <= 1 => {
-                let step = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
+                let step = self.run.steps.fetch_add(1, Ordering::Relaxed) + 1;
                 lock(&self.running).insert(id, step);
                 step
             }

@@ -6,8 +6,8 @@ mod prove;
 mod rows;
 mod serve;
 mod show;
-mod source;
-mod verify;
+pub(crate) mod source;
+pub(crate) mod verify;
 mod witness;
 
 use crate::commands::Context;

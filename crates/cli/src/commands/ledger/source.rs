@@ -24,7 +24,7 @@ pub struct IdentityArgs {
 }
 
 /// A ledger that can be read.
-pub(super) struct Source {
+pub(crate) struct Source {
     /// The ledger.
     pub reader: Reader,
     /// The checkpoint that this machine saw last.
@@ -34,7 +34,7 @@ pub(super) struct Source {
 }
 
 /// The identity that the options give; `None` where they give none.
-pub(super) fn given_identity(args: &IdentityArgs) -> Result<Option<Identity>, CliError> {
+pub(crate) fn given_identity(args: &IdentityArgs) -> Result<Option<Identity>, CliError> {
     let parse = |text: &String| {
         VerifierKey::parse(text).map_err(|error| {
             CliError::new(ErrorKind::Usage, "this is no key of a ledger").caused_by(&error).hint(
@@ -52,7 +52,7 @@ pub(super) fn given_identity(args: &IdentityArgs) -> Result<Option<Identity>, Cl
 }
 
 /// Reads a checkpoint, with its signatures, from a file.
-pub(super) fn read_checkpoint(path: &Path, identity: &Identity) -> Result<SignedCheckpoint, CliError> {
+pub(crate) fn read_checkpoint(path: &Path, identity: &Identity) -> Result<SignedCheckpoint, CliError> {
     let bytes = read_limited(path, CHECKPOINT_MAX)?;
     identity.open(&bytes).map_err(|error| {
         let message = format!("{} is no checkpoint of this ledger", path.display());
@@ -61,7 +61,7 @@ pub(super) fn read_checkpoint(path: &Path, identity: &Identity) -> Result<Signed
 }
 
 /// Reads a file that may not be larger than `max` bytes.
-pub(super) fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
+pub(crate) fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
     use std::io::Read as _;
     let failed = |error: &std::io::Error| CliError::file("read", path, error);
     let mut bytes = Vec::new();
@@ -78,13 +78,25 @@ impl Source {
     ///
     /// # Errors
     /// [`ErrorKind::LedgerMissing`] where there is none.
-    pub(super) fn open(context: &Context, identity: &IdentityArgs) -> Result<Self, CliError> {
+    pub(crate) fn open(context: &Context, identity: &IdentityArgs) -> Result<Self, CliError> {
+        Self::open_at(context, identity, None)
+    }
+
+    /// The ledger at a location; that of the settings where none is given.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_at(
+        context: &Context,
+        identity: &IdentityArgs,
+        location: Option<&str>,
+    ) -> Result<Self, CliError> {
         let runtime = session::runtime()?;
-        let vault = match context.settings.ledger {
-            Some(_) => "",
-            None => context.settings.require_location()?,
+        let place = match (location, &context.settings.ledger) {
+            (Some(location), _) => LedgerPlace::at(context, &runtime, location, "")?,
+            (None, Some(_)) => LedgerPlace::of(context, &runtime, "")?,
+            (None, None) => LedgerPlace::of(context, &runtime, context.settings.require_location()?)?,
         };
-        let place = LedgerPlace::of(context, &runtime, vault)?;
         let remembered = place.remembered()?;
         let (identity, seen) = match (given_identity(identity)?, remembered) {
             (Some(given), Some(remembered)) => {
@@ -116,7 +128,7 @@ impl Source {
     ///
     /// # Errors
     /// Where it cannot be reached or is not to be believed.
-    pub(super) fn head(&self) -> Result<SignedCheckpoint, CliError> {
+    pub(crate) fn head(&self) -> Result<SignedCheckpoint, CliError> {
         self.block_on(async {
             let head = self.reader.checkpoint().await?;
             if let Some(remembered) = &self.remembered {
@@ -127,12 +139,12 @@ impl Source {
     }
 
     /// Remembers a checkpoint that was verified.
-    pub(super) fn remember(&self, context: &Context, head: &Checkpoint) {
+    pub(crate) fn remember(&self, context: &Context, head: &Checkpoint) {
         self.place.remember(context, &Remembered::new(self.reader.identity(), Some(head)));
     }
 
     /// Waits for asynchronous work.
-    pub(super) fn block_on<F: Future>(&self, work: F) -> F::Output {
+    pub(crate) fn block_on<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(work)
     }
 }

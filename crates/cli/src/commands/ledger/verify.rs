@@ -9,6 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use strongroom_ledger::LedgerError;
+use strongroom_ledger::checkpoint::SignedCheckpoint;
 use strongroom_ledger::note::Note;
 use strongroom_ledger::verify::{Attack, Report, VerifyOptions, verify};
 use strongroom_ledger::witness::{Standing, WitnessPolicy};
@@ -90,15 +91,7 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<(), CliError> 
     } else {
         tell(context, &source, &report, witnessed.as_ref())?;
     }
-    if !report.is_sound() {
-        let attacks: std::collections::BTreeSet<_> =
-            report.findings.iter().map(|finding| finding.attack().as_str()).collect();
-        let attacks: Vec<_> = attacks.into_iter().collect();
-        return Err(CliError::new(
-            ErrorKind::LedgerForged,
-            format!("the ledger was bent: {}", attacks.join(", ")),
-        ));
-    }
+    check_sound(&report)?;
     source.remember(context, &report.head.checkpoint);
     if let Some(path) = &args.save {
         write_new(path, report.head.note.encode().as_bytes())?;
@@ -111,6 +104,32 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<(), CliError> 
         .hint("`strongroom ledger witness --policy FILE` asks them")),
         _ => Ok(()),
     }
+}
+
+fn check_sound(report: &Report) -> Result<(), CliError> {
+    if report.is_sound() {
+        return Ok(());
+    }
+    let attacks: std::collections::BTreeSet<_> =
+        report.findings.iter().map(|finding| finding.attack().as_str()).collect();
+    let attacks: Vec<_> = attacks.into_iter().collect();
+    Err(CliError::new(ErrorKind::LedgerForged, format!("the ledger was bent: {}", attacks.join(", "))))
+}
+
+/// The newest checkpoint of a ledger of which every entry was verified.
+///
+/// # Errors
+/// [`ErrorKind::LedgerForged`] with what somebody must have done.
+pub(crate) fn verified(source: &Source, context: &Context) -> Result<SignedCheckpoint, CliError> {
+    let options = VerifyOptions {
+        remembered: source.remembered.iter().cloned().collect(),
+        at_once: context.settings.threads.value.saturating_mul(2).max(2),
+        ..VerifyOptions::default()
+    };
+    let report = source.block_on(verify(&source.reader, &options)).map_err(attacked)?;
+    check_sound(&report)?;
+    source.remember(context, &report.head.checkpoint);
+    Ok(report.head)
 }
 
 /// An error that says what somebody must have done.

@@ -21,6 +21,8 @@ pub struct Access {
     pub credentials: Option<SharedCredentialsProvider>,
     /// Longest wait for an answer to one call of the keyholder, all Regions of the key together.
     pub patience: Duration,
+    /// The id of the operation that keys are used for, for the provider's trail: letters, digits and `-`.
+    pub operation: Option<String>,
 }
 
 /// A role to assume.
@@ -55,6 +57,7 @@ impl Default for Access {
             sts_endpoint: None,
             credentials: None,
             patience: PATIENCE,
+            operation: None,
         }
     }
 }

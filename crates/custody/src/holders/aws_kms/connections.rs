@@ -3,6 +3,7 @@
 use super::{
     access::{Access, Role},
     in_clear::{self, NeverInClear},
+    operation::TellsOperation,
 };
 use crate::holder::HolderError;
 use aws_config::{
@@ -80,6 +81,9 @@ impl Connections {
         }
         let base = self.base.get_or_try_init(|| load(&self.access, region)).await?;
         let mut config = Builder::from(base).region(Region::new(region.to_owned())).interceptor(NeverInClear);
+        if let Some(operation) = &self.access.operation {
+            config = config.interceptor(TellsOperation::new(operation));
+        }
         if let Some(endpoint) = &self.access.endpoint {
             config = config.endpoint_url(endpoint);
         }

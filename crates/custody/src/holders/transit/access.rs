@@ -97,13 +97,24 @@ pub struct Access {
     servers: Vec<Server>,
     timeout: Duration,
     slots: Arc<Mutex<Slots>>,
+    operation: Option<Arc<str>>,
 }
 
 impl Access {
     /// No login at all.
     #[must_use]
     pub fn none() -> Self {
-        Self { servers: Vec::new(), timeout: TIMEOUT, slots: Arc::default() }
+        Self { servers: Vec::new(), timeout: TIMEOUT, slots: Arc::default(), operation: None }
+    }
+
+    /// The same, telling servers the id of the operation that keys are used for.
+    #[must_use]
+    pub fn with_operation(self, id: &str) -> Self {
+        Self { operation: Some(id.into()), ..self }
+    }
+
+    pub(super) fn operation(&self) -> Option<&str> {
+        self.operation.as_deref()
     }
 
     /// As an environment says, in which `get` looks up a variable. Of each pair the first counts that is set:

@@ -69,6 +69,8 @@ pub(super) struct Client {
     parameters: Parameters,
     ca_file: Option<PathBuf>,
     timeout: Duration,
+    /// What this program calls itself, with the operation at its end.
+    agent: String,
     /// Made at the first request: loading the machine's certificates takes time, which most runs of the program
     /// need not spend.
     http: OnceCell<reqwest::Client>,
@@ -76,7 +78,13 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(parameters: &Parameters, access: &Access, ca_file: Option<PathBuf>) -> Self {
-        Self { parameters: parameters.clone(), ca_file, timeout: access.timeout(), http: OnceCell::new() }
+        let mut agent = concat!("strongroom/", env!("CARGO_PKG_VERSION")).to_owned();
+        if let Some(operation) = access.operation() {
+            agent.push_str(" strongroom-op/");
+            agent.push_str(operation);
+        }
+        let (parameters, timeout) = (parameters.clone(), access.timeout());
+        Self { parameters, ca_file, timeout, agent, http: OnceCell::new() }
     }
 
     pub(super) fn parameters(&self) -> &Parameters {
@@ -110,9 +118,10 @@ impl Client {
     }
 
     fn headers(&self, token: Option<&str>) -> Result<HeaderMap, HolderError> {
-        let agent = concat!("strongroom/", env!("CARGO_PKG_VERSION"));
+        let agent = HeaderValue::from_str(&self.agent)
+            .map_err(|_| HolderError::Malformed("the operation's id is no header".into()))?;
         let mut headers = HeaderMap::from_iter([
-            (USER_AGENT, HeaderValue::from_static(agent)),
+            (USER_AGENT, agent),
             (REQUEST_HEADER, HeaderValue::from_static("true")),
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ]);
