@@ -149,6 +149,8 @@ kinds! {
     /// A key was used, or was said to be used, in a way that ledger and trail do not tell alike.
     KeyUseUnexplained = "SR-0504", exit 4, "Key uses and the ledger do not agree",
         "take UNEXPLAINED for stolen credentials until you know better: `strongroom key suspend` closes the key";
+    /// Somebody can hurt keys who should not.
+    PostureFails = "SR-0505", exit 4, "Somebody can hurt the keys who should not", "";
     /// The work was done except for what was reported.
     Problems = "SR-0601", exit 3, "Finished, but some files or objects had problems", "";
     /// Whoever read our standard output is gone.

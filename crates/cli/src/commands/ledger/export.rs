@@ -94,7 +94,7 @@ pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<(), CliError> 
 }
 
 /// A cell that no spreadsheet takes for a formula (OWASP, CSV Injection).
-fn inert(cell: String) -> String {
+pub(crate) fn inert(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
         return format!("'{cell}");
     }

@@ -10,6 +10,8 @@ pub(crate) mod source;
 pub(crate) mod verify;
 mod witness;
 
+pub(crate) use export::inert;
+
 use crate::commands::Context;
 use crate::error::CliError;
 use clap::{Args, Subcommand};
