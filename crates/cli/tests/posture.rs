@@ -173,3 +173,97 @@ fn what_makes_no_sense_is_refused() {
     let output = simulate(&at.join("nowhere"), &["--principal", ROLE, "--action", "kms:Decrypt"]);
     assert_eq!(output.status.code(), Some(1));
 }
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/organisation")
+}
+
+fn posture(home: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+    command.env_clear().env("HOME", home).current_dir(home).stdin(Stdio::null()).arg("posture").args(args);
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_example_is_analysed_in_every_form() {
+    let home = tempfile::tempdir().unwrap();
+    let at = example();
+    let at = at.to_str().unwrap();
+    let (code, text, stderr) = posture(home.path(), &["analyse", at]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert!(text.contains("FAIL      MIN-6") && text.contains("PASS      MIN-5"), "{text}");
+    assert!(
+        text.contains("get-account-authorization-details.json:"),
+        "statements are named by file and line"
+    );
+
+    let (_, json, _) = posture(home.path(), &["analyse", at, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["controls"].as_array().unwrap().len(), 10);
+    assert!(json["findings"].as_array().unwrap().len() > 50);
+    let (_, sarif, _) = posture(home.path(), &["analyse", at, "--format", "sarif"]);
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let result = &sarif["runs"][0]["results"][0];
+    assert!(!result["codeFlows"][0]["threadFlows"][0]["locations"].as_array().unwrap().is_empty());
+    let (_, csv, _) = posture(home.path(), &["analyse", at, "--format", "csv"]);
+    assert!(csv.starts_with("actor,kind,account,harm,target,certainty,steps,path\n"), "{csv}");
+    let (_, graph, _) = posture(home.path(), &["analyse", at, "--format", "graphml"]);
+    assert!(graph.contains("<graphml") && graph.ends_with("</graphml>\n"));
+    let (code, _, _) = posture(home.path(), &["threat-model", at, "-o", "model.md"]);
+    assert_eq!(code, Some(0));
+    assert!(std::fs::read_to_string(home.path().join("model.md")).unwrap().starts_with("# Threat model"));
+    let from = "arn:aws:iam::600000000006:user/helpdesk";
+    let (_, text, _) = posture(home.path(), &["analyse", at, "--from", from]);
+    assert_eq!(text, format!("{from} reaches none of the keys\n"));
+    let (_, text, _) =
+        posture(home.path(), &["analyse", at, "--from", "arn:aws:iam::500000000005:user/infra-admin"]);
+    assert!(text.contains("cloudformation-service-managed"), "{text}");
+}
+
+#[test]
+fn a_regression_ends_a_build() {
+    let home = tempfile::tempdir().unwrap();
+    let at = example();
+    let at = at.to_str().unwrap();
+    assert_eq!(posture(home.path(), &["analyse", at, "-o", "r", "--save-baseline", "accepted"]).0, Some(0));
+    assert_eq!(posture(home.path(), &["analyse", at, "-o", "r", "--baseline", "accepted"]).0, Some(0));
+    assert_eq!(posture(home.path(), &["analyse", at, "-o", "r", "--strict"]).0, Some(4));
+    let accepted = std::fs::read_to_string(home.path().join("accepted")).unwrap();
+    let (first, rest) = accepted.split_once('\n').unwrap();
+    std::fs::write(home.path().join("accepted"), format!("{rest}somebody who left | read | a key\n"))
+        .unwrap();
+    let (code, _, stderr) = posture(home.path(), &["analyse", at, "-o", "r", "--baseline", "accepted"]);
+    assert_eq!(code, Some(4), "{stderr}");
+    assert!(
+        stderr.contains(&format!("new: {first}")) && stderr.contains("no longer: somebody who left"),
+        "{stderr}"
+    );
+    assert_eq!(posture(home.path(), &["analyse", at, "--baseline", "nowhere"]).0, Some(1));
+    assert_eq!(posture(home.path(), &["analyse", "nowhere"]).0, Some(1));
+    assert_eq!(posture(home.path(), &["analyse", at, "--function", "keys=1"]).0, Some(2));
+    assert_eq!(posture(home.path(), &["analyse", at, "--key", "alias/x"]).0, Some(2));
+}
+
+#[test]
+fn reports_are_safe_against_hostile_names() {
+    let home = tempfile::tempdir().unwrap();
+    let at = home.path().join("organisation");
+    assert!(Command::new("cp").arg("-r").args([example(), at.clone()]).status().unwrap().success());
+    let details = at.join("500000000005/global/iam/get-account-authorization-details.json");
+    let hostile = r"user/=cmd()\u001b[31m<script>&\u0022";
+    let text = std::fs::read_to_string(&details).unwrap().replace("user/infra-admin", hostile);
+    std::fs::write(&details, text).unwrap();
+    let at = at.to_str().unwrap();
+    for format in ["text", "csv", "graphml", "json", "sarif"] {
+        let (code, stdout, stderr) = posture(home.path(), &["analyse", at, "--format", format]);
+        assert!(matches!(code, Some(0 | 3)), "{format}: {stderr}");
+        assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{format}");
+        if format == "graphml" {
+            assert!(!stdout.contains("<script>") && stdout.contains("&lt;script&gt;"), "{stdout}");
+        }
+    }
+    let (_, model, _) = posture(home.path(), &["threat-model", at]);
+    assert!(!model.contains("<script>") || model.contains("\\<script\\>"));
+}

@@ -269,6 +269,7 @@ impl Scorer<'_, '_> {
         if accounts.is_empty() {
             missing.push(format!("no account is known to be for {function}: say so with its number"));
         }
+        missing.extend(self.graph.gaps(&accounts));
         self.by_paths((id, title, Level::Minimum), missing, &|actor, _| {
             actor.account().is_some_and(|account| accounts.contains(&account))
         })

@@ -170,6 +170,8 @@ pub struct Graph<'e> {
     by_account: RefCell<HashMap<AccountId, Rc<StepsInto>>>,
     services: RefCell<Services>,
     attempts: RefCell<Attempts>,
+    /// Accounts that policies on the way name, or let in.
+    named: RefCell<BTreeSet<AccountId>>,
 }
 
 impl std::fmt::Debug for Graph<'_> {
@@ -188,6 +190,7 @@ impl<'e> Graph<'e> {
             by_account: RefCell::default(),
             services: RefCell::default(),
             attempts: RefCell::default(),
+            named: RefCell::default(),
         }
     }
 

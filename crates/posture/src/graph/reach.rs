@@ -160,6 +160,7 @@ impl Graph<'_> {
             by_harm.entry((deed.target.clone(), deed.harm)).or_default().push(deed);
         }
         accounts.extend(ways.actors.iter().filter_map(Actor::account));
+        accounts.extend(self.named.borrow().iter());
         let steps = ways.into.iter().map(Vec::len).sum();
         let ways = Rc::new(ways);
         let reached = by_harm

@@ -65,6 +65,18 @@ fn accounts_in(text: &str) -> BTreeSet<AccountId> {
     text.split(digits).filter(|number| number.len() == 12).filter_map(|number| number.parse().ok()).collect()
 }
 
+/// Users and roles of an account that a text names.
+fn identities_in(text: &str, account: AccountId) -> Vec<Actor> {
+    let (user, role) = (format!(":iam::{account}:user/"), format!(":iam::{account}:role/"));
+    text.split('"')
+        .filter_map(|part| match part {
+            part if part.contains(&user) => Some(Actor::User(part.into())),
+            part if part.contains(&role) => Some(Actor::Role(part.into())),
+            _ => None,
+        })
+        .collect()
+}
+
 impl Graph<'_> {
     /// Whom a policy of a resource of `own` may let in: whoever is in accounts that it names.
     pub(super) fn candidates(&self, own: AccountId, text: &str, action: &'static str) -> Vec<Actor> {
@@ -76,8 +88,11 @@ impl Graph<'_> {
             accounts.extend(self.estate.accounts.keys());
         }
         let mut actors = Vec::new();
+        self.named.borrow_mut().extend(&accounts);
         for account in accounts {
             if !self.is_known(account) {
+                // Those that the policy names are there, whatever else is.
+                actors.extend(identities_in(text, account));
                 actors.push(Actor::Foreign(account));
                 continue;
             }

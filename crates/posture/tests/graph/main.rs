@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
+mod example;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -56,6 +58,7 @@ impl Setting {
             id: "o-example".into(),
             management: Some(account(MANAGEMENT)),
             feature_set: Some("ALL".into()),
+            resource_policy: Some(None),
             ..Organisation::default()
         };
         let full: Arc<str> = "p-FullAWSAccess".into();

@@ -184,7 +184,7 @@ fn render(analysis: &Analysis<'_>, format: Format) -> Result<String, CliError> {
             let mut writer = csv::Writer::from_writer(Vec::new());
             writer.write_record(COLUMNS).map_err(|error| failed(&error))?;
             for row in analysis.to_rows() {
-                let row = row.map(crate::commands::ledger::inert);
+                let row = row.map(|cell| crate::commands::ledger::inert(one_line(&cell)));
                 writer.write_record(row).map_err(|error| failed(&error))?;
             }
             let bytes = writer.into_inner().map_err(|error| failed(error.error()))?;
