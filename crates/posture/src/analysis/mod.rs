@@ -112,6 +112,7 @@ impl<'e> Analysis<'e> {
         for reached in &reach.reached {
             paths.extend(reached.actors().filter_map(|(actor, ..)| reached.path(actor)));
         }
+        paths.extend(reach.unguarded.iter().cloned());
         paths.sort_by_cached_key(|path| {
             (path.deed.harm, path.deed.target.clone(), path.certainty, path.edges.len(), path.from.clone())
         });

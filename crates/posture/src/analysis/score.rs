@@ -197,6 +197,13 @@ impl Scorer<'_, '_> {
                 if certainty == Certainty::Unproven { unproven.push(path) } else { sure.push(path) }
             }
         }
+        for path in &self.reach.unguarded {
+            let of_keys = matches!(&path.deed.target, Target::Key(key) if self.keys.contains(key));
+            if of_keys && meant(&path.from, path) {
+                let into = if path.certainty == Certainty::Unproven { &mut unproven } else { &mut sure };
+                into.push(path.clone());
+            }
+        }
         let order = |path: &Path| (path.certainty, path.edges.len(), path.deed.harm, path.from.clone());
         sure.sort_by_cached_key(order);
         unproven.sort_by_cached_key(order);

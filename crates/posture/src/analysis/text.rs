@@ -30,6 +30,7 @@ impl Analysis<'_> {
                 Target::Vault(_) => "vault",
                 Target::Bucket(_) => "bucket",
                 Target::Trail(_) => "trail",
+                Target::Guard(_) => "guard",
             };
             let (harm, name) = (harm_word(reached.harm), reached.target.name());
             let _ = writeln!(out, "\n{harm}: {kind} {name}: {sure} can, {perhaps} perhaps");
@@ -39,6 +40,13 @@ impl Analysis<'_> {
             for finding in self.findings.iter().filter(of_this).take(PATHS_MAX) {
                 tell_finding(&mut out, finding);
             }
+        }
+        if !self.reach.together.is_empty() {
+            let _ = writeln!(out, "\nTogether with whoever takes the organisation's policies away:");
+        }
+        for together in &self.reach.together {
+            let _ = writeln!(out, "  {}", tell(&together.lifts));
+            let _ = writeln!(out, "    and {}; {} others could", tell(&together.does), together.others);
         }
         if !self.reach.gaps.is_empty() {
             let _ = writeln!(out, "\nNot collected, so that \"nobody\" is unproven:");

@@ -115,6 +115,8 @@ pub struct Request {
     /// Whether the principal may give itself any policy before it asks: then only denials, boundaries and the policies
     /// of others still bind it.
     pub any_policy: bool,
+    /// Whether service and resource control policies are taken away first.
+    pub unguarded: bool,
     /// Its context.
     pub context: Context,
 }
@@ -131,6 +133,7 @@ impl Request {
             alias_keys: Vec::new(),
             grant: None,
             any_policy: false,
+            unguarded: false,
             context: Context::default(),
         }
     }

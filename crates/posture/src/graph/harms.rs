@@ -106,7 +106,7 @@ impl Graph<'_> {
                     .map(|policy| policy.text.to_string())
                     .unwrap_or_default()
             }
-            Target::Trail(_) => String::new(),
+            Target::Trail(_) | Target::Guard(_) => String::new(),
         }
     }
 
@@ -115,7 +115,12 @@ impl Graph<'_> {
         let Some((id, account)) = account else { return Vec::new() };
         let mut blows = Vec::new();
         for step in moves() {
-            let Yield::Harm(harm) = step.yields else { continue };
+            let harm = match (step.yields, target) {
+                (Yield::Harm(harm), _) => harm,
+                // Taking guards away harms nothing yet; the name says what it is for.
+                (Yield::Unguarded, Target::Guard(_)) => Harm::Blind,
+                _ => continue,
+            };
             let mut add = |resource: Arc<str>, alias_keys: Vec<Arc<str>>, delay| {
                 blows.push(Blow { step, harm, resource, alias_keys, delay });
             };
@@ -159,6 +164,14 @@ impl Graph<'_> {
                 }
                 (Target::Bucket(name), facts::Target::Object) => {
                     add(format!("arn:aws:s3:::{name}/any").into(), Vec::new(), step.delay);
+                }
+                (
+                    Target::Guard(_),
+                    facts::Target::OrganisationPolicy | facts::Target::Organisation | facts::Target::Account,
+                ) => {
+                    for resource in self.guards(id, step) {
+                        add(resource, Vec::new(), None);
+                    }
                 }
                 (Target::Trail(arn), facts::Target::Trail) => add(Arc::clone(arn), Vec::new(), step.delay),
                 _ => {}

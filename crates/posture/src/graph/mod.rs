@@ -17,6 +17,7 @@
 
 pub mod actor;
 pub mod cover;
+mod guards;
 mod harms;
 pub mod reach;
 mod steps;
@@ -78,12 +79,15 @@ pub struct Asked {
     pub resource: Arc<str>,
     /// For actions on aliases: the keys behind it.
     pub alias_keys: Vec<Arc<str>>,
+    /// Whether the policies of organisations were taken away before.
+    pub unguarded: bool,
 }
 
 impl Asked {
     fn request(&self) -> Request {
         let mut request = Request::new(self.principal.clone(), &self.action, &self.resource);
         request.any_policy = self.any_policy;
+        request.unguarded = self.unguarded;
         request.alias_keys.clone_from(&self.alias_keys);
         request
     }
@@ -126,13 +130,19 @@ pub enum Target {
     Bucket(Arc<str>),
     /// A trail, by ARN.
     Trail(Arc<str>),
+    /// The policies of its organisation over an account, by its number.
+    Guard(Arc<str>),
 }
 
 impl Target {
     /// Its ARN, or name.
     pub fn name(&self) -> &str {
         match self {
-            Self::Key(name) | Self::Vault(name) | Self::Bucket(name) | Self::Trail(name) => name,
+            Self::Key(name)
+            | Self::Vault(name)
+            | Self::Bucket(name)
+            | Self::Trail(name)
+            | Self::Guard(name) => name,
         }
     }
 }
@@ -170,6 +180,8 @@ pub struct Graph<'e> {
     by_account: RefCell<HashMap<AccountId, Rc<StepsInto>>>,
     services: RefCell<Services>,
     attempts: RefCell<Attempts>,
+    /// Whether the policies of organisations are taken away: what is there once somebody has done so.
+    unguarded: bool,
     /// Accounts that policies on the way name, or let in.
     named: RefCell<BTreeSet<AccountId>>,
 }
@@ -190,8 +202,14 @@ impl<'e> Graph<'e> {
             by_account: RefCell::default(),
             services: RefCell::default(),
             attempts: RefCell::default(),
+            unguarded: false,
             named: RefCell::default(),
         }
+    }
+
+    /// The same, as if somebody had taken the policies of all organisations away.
+    fn unguarded(estate: &'e Estate) -> Self {
+        Self { unguarded: true, ..Self::new(estate) }
     }
 
     /// The estate.
@@ -235,6 +253,7 @@ impl<'e> Graph<'e> {
                 .iter()
                 .find(|(_, account)| account.buckets.contains_key(name))
                 .map(|(id, _)| *id),
+            Target::Guard(account) => account.parse().ok(),
             other => crate::estate::Arn::parse(other.name())?.account(),
         }
     }
@@ -277,6 +296,7 @@ impl<'e> Graph<'e> {
             action: action.into(),
             resource: resource.into(),
             alias_keys: alias_keys.to_vec(),
+            unguarded: self.unguarded,
         };
         let certainty = Certainty::of(&self.evaluator.decide(&asked.request()))?;
         Some((asked, certainty))

@@ -121,6 +121,22 @@ pub struct Reach {
     pub accounts: BTreeSet<AccountId>,
     /// Steps that were found.
     pub steps: usize,
+    /// Harm that nobody does while the policies of the organisation stand, by somebody who takes them away first.
+    pub unguarded: Vec<Path>,
+    /// Harm that takes two: one who takes the policies of the organisation away, and one who does the rest. By target and
+    /// harm: how many pairs there are, and the first.
+    pub together: Vec<Together>,
+}
+
+/// Harm that takes two captured credentials.
+#[derive(Clone, Debug)]
+pub struct Together {
+    /// Who takes the guard away, and how.
+    pub lifts: Path,
+    /// Who does the rest, once it is gone.
+    pub does: Path,
+    /// How many others could be in the second one's place.
+    pub others: usize,
 }
 
 impl Reach {
@@ -136,8 +152,16 @@ impl Reach {
 }
 
 impl Graph<'_> {
-    /// Finds everybody who comes to harm one of these targets.
+    /// Finds everybody who comes to harm one of these targets, with the policies of organisations in force, by taking
+    /// them away first, and together with somebody who does.
     pub fn reach(&self, targets: &[Target]) -> Reach {
+        let mut reach = self.guarded(targets);
+        self.look_behind_guards(targets, &mut reach);
+        reach
+    }
+
+    /// Finds everybody who comes to harm one of these targets as things stand.
+    pub(super) fn guarded(&self, targets: &[Target]) -> Reach {
         // Whose steps are known shows who gives itself new policies, who may then do harm in other accounts: so until
         // nobody new is found.
         for account in targets.iter().filter_map(|target| self.account_of(target)).collect::<BTreeSet<_>>() {
@@ -172,7 +196,14 @@ impl Graph<'_> {
             .collect();
         let above: BTreeSet<AccountId> = accounts.iter().flat_map(|account| self.above(*account)).collect();
         accounts.extend(above);
-        Reach { reached, gaps: gaps(self.estate, &accounts), accounts, steps }
+        Reach {
+            reached,
+            gaps: gaps(self.estate, &accounts),
+            accounts,
+            steps,
+            unguarded: Vec::new(),
+            together: Vec::new(),
+        }
     }
 
     /// Finds all steps that lead, over any number of others, to somebody who does one of these deeds.

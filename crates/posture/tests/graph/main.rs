@@ -486,3 +486,42 @@ fn less_data_never_takes_a_path_away_for_sure() {
     setting.estate.accounts.get_mut(&account(KEYS)).unwrap().keys.get_mut(KEY).unwrap().policies.clear();
     assert_eq!(setting.sure(&killer, Harm::Destroy), Some(Certainty::Unproven));
 }
+
+#[test]
+fn guards_are_looked_behind() {
+    let deny = r#"{"Effect":"Deny","Action":["kms:ScheduleKeyDeletion","account:CloseAccount","organizations:LeaveOrganization"],"Resource":"*"}"#;
+    let mut setting = Setting::new(&[DELEGATED]);
+    setting.scp(KEYS, &[deny]);
+    let policies = &mut setting.estate.organisations.get_mut("o-example").unwrap().policies;
+    let guard = "arn:aws:organizations::999999999999:policy/o-example/service_control_policy/p-guard";
+    policies.get_mut("p-guard").unwrap().arn = Some(guard.into());
+    let killer = setting.user(KEYS, "killer", &[&allow(r#""kms:ScheduleKeyDeletion""#, "*")]);
+    assert_eq!(setting.sure(&killer, Harm::Destroy), None);
+    let reach = setting.reach();
+    let alone = |reach: &Reach, actor: &Actor| reach.unguarded.iter().any(|path| path.from == *actor);
+    assert!(!alone(&reach, &killer), "the guard stands");
+    let pairs = |reach: &Reach| {
+        reach
+            .together
+            .iter()
+            .filter(|together| together.does.deed.harm == Harm::Destroy)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert!(pairs(&reach).iter().any(|together| together.lifts.from == Actor::Root(account(MANAGEMENT))));
+
+    // Whoever may do both needs nobody: here, by a role in the management account.
+    setting.role(
+        MANAGEMENT,
+        "policies",
+        r#"{"AWS":"arn:aws:iam::111122223333:user/killer"}"#,
+        &[&allow(r#""organizations:DetachPolicy""#, "*")],
+    );
+    let reach = setting.reach();
+    assert!(alone(&reach, &killer), "{:?}", reach.unguarded);
+    let path =
+        reach.unguarded.iter().find(|path| path.from == killer && path.deed.harm == Harm::Destroy).unwrap();
+    let steps: Vec<_> = path.edges.iter().map(|edge| edge.step.id).collect();
+    assert_eq!(steps, ["trust", "org-detach-policy"]);
+    assert_eq!(path.deed.step.id, "kms-schedule-deletion");
+}
