@@ -356,12 +356,10 @@ impl Scorer<'_, '_> {
 /// A path in a line.
 pub(super) fn tell(path: &Path) -> String {
     let through: String = path.edges.iter().map(|edge| format!(" → {}", edge.to)).collect();
-    let deed = &path.deed;
-    format!(
-        "{}{through} → {} {} ({})",
-        path.from,
-        harm_word(deed.harm),
-        deed.target.name(),
-        path.certainty.as_str()
-    )
+    let (target, certainty) = (&path.deed.target, path.certainty.as_str());
+    let does = match target {
+        Target::Guard(account) => format!("take the organisation's policies off {account}"),
+        target => format!("{} {}", harm_word(path.deed.harm), target.name()),
+    };
+    format!("{}{through} → {does} ({certainty})", path.from)
 }

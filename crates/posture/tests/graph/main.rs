@@ -495,7 +495,8 @@ fn guards_are_looked_behind() {
     let policies = &mut setting.estate.organisations.get_mut("o-example").unwrap().policies;
     let guard = "arn:aws:organizations::999999999999:policy/o-example/service_control_policy/p-guard";
     policies.get_mut("p-guard").unwrap().arn = Some(guard.into());
-    let killer = setting.user(KEYS, "killer", &[&allow(r#""kms:ScheduleKeyDeletion""#, "*")]);
+    let killer =
+        setting.user(KEYS, "killer", &[&allow(r#"["kms:ScheduleKeyDeletion","sts:AssumeRole"]"#, "*")]);
     assert_eq!(setting.sure(&killer, Harm::Destroy), None);
     let reach = setting.reach();
     let alone = |reach: &Reach, actor: &Actor| reach.unguarded.iter().any(|path| path.from == *actor);
