@@ -1,6 +1,6 @@
 //! Steps that one actor of an account makes to become another: the moves of [`facts`](crate::facts), each need asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ use crate::evaluate::Principal;
 use crate::facts::{Move, On, Standing, Target, Yield, moves};
 
 const ROOT_PAGE: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user.html";
+
+/// What an actor was answered already: moves ask the same again and again.
+type Answers = HashMap<(&'static str, Arc<str>), Option<(Asked, Certainty)>>;
 
 /// What a move is made on: the ARN that its needs are on, and who the actor is afterwards.
 struct Aim {
@@ -95,8 +98,9 @@ impl Graph<'_> {
             }
         }
         let organisation = self.estate.organisation_of(id);
-        // One sure way to each is enough.
-        let mut sure: BTreeSet<Actor> = BTreeSet::new();
+        // One way to each is enough, the surest.
+        let mut best: HashMap<Actor, Certainty> = HashMap::new();
+        let mut answers = Answers::new();
         for step in moves() {
             if matches!(step.yields, Yield::Harm(_) | Yield::Unguarded)
                 || !stands(step.standing, id, organisation)
@@ -109,17 +113,18 @@ impl Graph<'_> {
                 continue;
             }
             for mut aim in self.aims(step, actor, id, account, organisation) {
-                aim.to.retain(|to| to != actor && !sure.contains(to));
+                aim.to.retain(|to| to != actor && best.get(to) != Some(&Certainty::Proven));
                 if aim.to.is_empty() {
                     continue;
                 }
-                let Some(asked) = self.needs(step, actor, account, &aim) else { continue };
+                let Some(asked) = self.needs(step, actor, account, &aim, &mut answers) else { continue };
                 let made = Rc::new(self::step(step.id, &aimed(step, &aim), &step.citation(), asked));
-                if made.certainty == Certainty::Proven {
-                    sure.extend(aim.to.iter().cloned());
+                for to in aim.to {
+                    if best.get(&to).is_none_or(|known| *known > made.certainty) {
+                        best.insert(to.clone(), made.certainty);
+                        edges.push(Edge { from: actor.clone(), to, step: Rc::clone(&made) });
+                    }
                 }
-                let edge = |to| Edge { from: actor.clone(), to, step: Rc::clone(&made) };
-                edges.extend(aim.to.into_iter().map(edge));
             }
         }
         edges
@@ -139,6 +144,7 @@ impl Graph<'_> {
         actor: &Actor,
         account: &Account,
         aim: &Aim,
+        answers: &mut Answers,
     ) -> Option<Vec<(Asked, Certainty)>> {
         let mut all = Vec::new();
         for need in step.needs {
@@ -158,7 +164,10 @@ impl Graph<'_> {
             // For PassedRole moves, needs on a target are on what the move changes, and the role is the aim.
             let best = resources
                 .iter()
-                .filter_map(|resource| self.ask(actor, need.action, resource))
+                .filter_map(|resource| {
+                    let key = (need.action, Arc::clone(resource));
+                    answers.entry(key).or_insert_with(|| self.ask(actor, need.action, resource)).clone()
+                })
                 .min_by_key(|(_, certainty)| *certainty)?;
             all.push(best);
         }
