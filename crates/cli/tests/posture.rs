@@ -267,3 +267,31 @@ fn reports_are_safe_against_hostile_names() {
     let (_, model, _) = posture(home.path(), &["threat-model", at]);
     assert!(!model.contains("<script>") || model.contains("\\<script\\>"));
 }
+
+#[test]
+fn the_blast_radius_is_that_of_a_policy() {
+    const BACKUP_KEY: &str = "arn:aws:kms:eu-west-1:200000000002:key/1a2b3c4d-0001-4001-8001-000000000001";
+    let home = tempfile::tempdir().unwrap();
+    let at = example();
+    let at = at.to_str().unwrap();
+    let keyholder = format!("kms={BACKUP_KEY}");
+    let blast =
+        |policy: &str| posture(home.path(), &["blast", at, "--policy", policy, "--keyholder", &keyholder]);
+    let (code, text, stderr) = blast("kms");
+    assert_eq!((code, &*stderr), (Some(0), ""), "{text}");
+    assert!(
+        text.contains("destroy: 1 captured")
+            && text.contains("    arn:aws:iam::500000000005:user/infra-admin (proven)"),
+        "{text}"
+    );
+    assert!(!text.contains("600000000006"), "{text}");
+    let (_, text, _) = blast("any(kms, paper)");
+    assert!(text.contains("destroy: no set of credentials in AWS closes it"), "{text}");
+    let (_, text, _) = blast("all(kms, paper)");
+    assert!(text.contains("destroy: 1 captured"), "{text}");
+    assert_eq!(blast("any(").0, Some(2));
+    let other = "kms=arn:aws:kms:eu-west-1:200000000002:key/gone";
+    let (code, _, stderr) = posture(home.path(), &["blast", at, "--policy", "kms", "--keyholder", other]);
+    assert_eq!(code, Some(3), "{stderr}");
+    assert!(stderr.contains("nothing was collected of"), "{stderr}");
+}

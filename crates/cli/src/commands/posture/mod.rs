@@ -1,6 +1,7 @@
 //! `strongroom posture`: who can hurt the keys, by what AWS says of an organisation. Needs no vault and no key.
 
 mod analyse;
+mod blast;
 mod principal;
 mod show;
 mod simulate;
@@ -30,6 +31,8 @@ pub struct PostureArgs {
 pub enum PostureAction {
     /// Tell who can hurt the backup keys, by which path, and which best practices that breaks
     Analyse(analyse::AnalyseArgs),
+    /// Tell the fewest credentials that close every way of a policy
+    Blast(blast::BlastArgs),
     /// Tell whether a request would be allowed, and by which statements
     Simulate(Box<simulate::SimulateArgs>),
     /// Write the threat model of the backup keys from the configuration
@@ -44,6 +47,7 @@ pub fn run(args: &PostureArgs, context: &Context) -> Result<(), CliError> {
     match &args.action {
         PostureAction::Analyse(args) => analyse::run(args, context),
         PostureAction::ThreatModel(args) => analyse::threat_model(args, context),
+        PostureAction::Blast(args) => blast::run(args, context),
         PostureAction::Simulate(args) => simulate::run(args, context),
     }
 }
