@@ -558,3 +558,17 @@ fn many_processes_share_a_ledger_in_another_trust_domain() {
     let said = World::ended(&output, &snapshots, 5);
     assert!(said.contains("SR-0421") && said.contains("no key was used"), "{said}");
 }
+
+#[test]
+fn a_ledger_is_remembered_by_its_whole_place() {
+    let world = World::new();
+    for folder in ["one", "two"] {
+        std::fs::create_dir(world.path(folder)).unwrap();
+        let run = |args: &[&str]| world.command(args).current_dir(world.path(folder)).output().unwrap();
+        World::ended(&run(&["init", "-q", "-r", "vault"]), &["init"], 0);
+        World::ended(&run(&["snapshots", "-r", "vault"]), &["snapshots"], 0);
+    }
+    let whole = world.path("one/vault");
+    let same = world.json(&["ledger", "verify", "-r", whole.to_str().unwrap()]);
+    assert!(same[0]["continues"].as_u64().unwrap() > 0, "the same place by another name");
+}

@@ -66,7 +66,11 @@ pub async fn open_ledger(location: &Location, folder: &str) -> Result<Arc<dyn Le
         Location::Gcs { bucket, prefix } => {
             Arc::new(open_gcs(location, bucket, prefix, retry)?.ledger(folder))
         }
-        Location::Local(path) => Arc::new(LocalLedger::new(path.join(folder))),
+        // Absolute, because clients remember a ledger by its place.
+        Location::Local(path) => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            Arc::new(LocalLedger::new(path.join(folder)))
+        }
         Location::S3 { bucket, prefix } => {
             let access = S3Access::from_environment().await;
             Arc::new(open_s3(bucket, prefix, access, retry)?.ledger(folder))
