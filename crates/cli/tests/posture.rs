@@ -295,3 +295,16 @@ fn the_blast_radius_is_that_of_a_policy() {
     assert_eq!(code, Some(3), "{stderr}");
     assert!(stderr.contains("nothing was collected of"), "{stderr}");
 }
+
+#[test]
+fn nothing_collected_proves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("empty")).unwrap();
+    let (_, text, _) = posture(home.path(), &["analyse", "empty"]);
+    assert!(text.contains("UNPROVEN  MIN-5") && !text.contains("PASS"), "{text}");
+    let (_, model, _) = posture(home.path(), &["threat-model", "empty"]);
+    assert!(model.contains("unproven: there is no path in what was collected"), "{model}");
+    assert!(!model.contains("nothing is missing") && !model.contains("Everything"), "{model}");
+    let (_, text, _) = posture(home.path(), &["analyse", "empty", "--from", "somebody"]);
+    assert_eq!(text, "somebody reaches none of the keys in what was collected\n");
+}

@@ -107,7 +107,7 @@ impl<'e> Analysis<'e> {
         }));
         targets.sort();
         targets.dedup();
-        let reach = graph.reach(&targets);
+        let mut reach = graph.reach(&targets);
         let mut paths: Vec<Path> = Vec::new();
         for reached in &reach.reached {
             paths.extend(reached.actors().filter_map(|(actor, ..)| reached.path(actor)));
@@ -119,6 +119,10 @@ impl<'e> Analysis<'e> {
         let findings =
             paths.into_iter().map(|path| Finding { evidence: evidence(&graph, &path), path }).collect();
         let controls = score::score(&graph, &reach, &functions, &keys);
+        if keys.is_empty() {
+            // Nobody reaches a key that is not there, which proves nothing about those that were not collected.
+            reach.gaps.push("no backup key was found: name them".into());
+        }
         let problems = estate.problems.iter().map(ToString::to_string);
         let problems = problems.chain(graph.evaluator().problems().map(ToString::to_string)).collect();
         Self { estate, keys, chosen, functions, reach, findings, controls, problems }

@@ -18,6 +18,8 @@ type Answers = HashMap<(&'static str, Arc<str>), Option<(Asked, Certainty)>>;
 /// What a move is made on: the ARN that its needs are on, and who the actor is afterwards.
 struct Aim {
     resource: Arc<str>,
+    /// The role that is passed.
+    passed: Option<Arc<str>>,
     policies: Vec<Arc<str>>,
     to: Vec<Actor>,
 }
@@ -152,7 +154,8 @@ impl Graph<'_> {
                 On::Actor => vec![actors_arn(actor)?],
                 On::ActorsPolicy => policies_of(&actors_arn(actor)?, account),
                 On::ActorsGroup => groups_of(&actors_arn(actor)?, account),
-                On::Target | On::PassedRole => vec![Arc::clone(&aim.resource)],
+                On::Target => vec![Arc::clone(&aim.resource)],
+                On::PassedRole => aim.passed.iter().cloned().collect(),
                 On::TargetsPolicy => aim.policies.clone(),
                 On::Any => match actor.principal() {
                     Some(principal) if !actor.has_any_policy() => {
@@ -161,7 +164,6 @@ impl Graph<'_> {
                     _ => vec!["*".into()],
                 },
             };
-            // For PassedRole moves, needs on a target are on what the move changes, and the role is the aim.
             let best = resources
                 .iter()
                 .filter_map(|resource| {
@@ -213,7 +215,12 @@ impl Graph<'_> {
                 let Some(service) = step.trusted_service else { return Vec::new() };
                 roles()
                     .filter(|role| self.trusts_service(&role.arn, service).is_some())
-                    .map(|role| aim(&role.arn, vec![Actor::Role(Arc::clone(&role.arn))]))
+                    .flat_map(|role| {
+                        let to = vec![Actor::Role(Arc::clone(&role.arn))];
+                        let passed = Some(Arc::clone(&role.arn));
+                        let into = given_roles(step.target, account, &role.arn);
+                        into.into_iter().map(move |on| Aim { passed: passed.clone(), ..aim(&on, to.clone()) })
+                    })
                     .collect()
             }
             (Yield::Target, Target::User) => account
@@ -329,7 +336,19 @@ impl Graph<'_> {
 }
 
 fn aim(resource: &Arc<str>, to: Vec<Actor>) -> Aim {
-    Aim { resource: Arc::clone(resource), policies: Vec::new(), to }
+    Aim { resource: Arc::clone(resource), passed: None, policies: Vec::new(), to }
+}
+
+/// What a passed role is given to: what is there of the move's kind, or the role itself where something new is made.
+fn given_roles(target: Target, account: &Account, role: &Arc<str>) -> Vec<Arc<str>> {
+    match (target, kind_of(target)) {
+        (Target::StackSet, _) => account.stack_sets.values().map(|set| Arc::clone(&set.arn)).collect(),
+        (_, Some(kind)) => {
+            let of_kind = account.compute.values().filter(|compute| compute.kind == kind);
+            of_kind.map(|compute| Arc::clone(&compute.arn)).collect()
+        }
+        _ => vec![Arc::clone(role)],
+    }
 }
 
 fn aimed(step: &Move, aim: &Aim) -> String {

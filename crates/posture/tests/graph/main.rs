@@ -526,3 +526,36 @@ fn guards_are_looked_behind() {
     assert_eq!(steps, ["trust", "org-detach-policy"]);
     assert_eq!(path.deed.step.id, "kms-schedule-deletion");
 }
+
+#[test]
+fn a_role_is_passed_to_what_is_there() {
+    let job = "arn:aws:glue:eu-west-1:111122223333:job/nightly";
+    let build = |update_on: &str, with_job: bool| {
+        let mut setting = Setting::new(&[DELEGATED]);
+        let decrypt = allow(r#""kms:Decrypt""#, "*");
+        setting.role(KEYS, "worker", r#"{"Service":"glue.amazonaws.com"}"#, &[&decrypt]);
+        let pass = allow(r#""iam:PassRole""#, "arn:aws:iam::111122223333:role/worker");
+        let update = allow(r#"["glue:UpdateJob","glue:StartJobRun"]"#, update_on);
+        let passer = setting.user(KEYS, "passer", &[&pass, &update]);
+        if with_job {
+            let compute = Compute {
+                arn: job.into(),
+                kind: ComputeKind::GlueJob,
+                name: "nightly".into(),
+                region: Some("eu-west-1".into()),
+                roles: Vec::new(),
+                instance_profile: None,
+                policy: None,
+            };
+            setting.estate.accounts.get_mut(&account(KEYS)).unwrap().compute.insert(job.into(), compute);
+        }
+        setting.sure(&passer, Harm::Read)
+    };
+    assert_eq!(
+        build(job, true),
+        Some(Certainty::Proven),
+        "the job is what is changed, the role what is passed"
+    );
+    assert_eq!(build("arn:aws:glue:eu-west-1:111122223333:job/other", true), None);
+    assert_eq!(build("*", false), None, "there is no job to change");
+}
