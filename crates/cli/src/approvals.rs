@@ -3,9 +3,8 @@
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::exchange::Exchange;
+use crate::local_files;
 use jiff::Timestamp;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use strongroom_custody::holders::key_file;
@@ -25,20 +24,12 @@ pub fn key_path(request: &Path) -> PathBuf {
     name.into()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let failed = |error: &std::io::Error| CliError::file("read", path, error);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| failed(&error))?;
-    file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-    Ok(bytes)
-}
-
 /// Reads a request.
 ///
 /// # Errors
 /// Where it cannot be read or is malformed.
 pub fn read_request(path: &Path) -> Result<(Request, RequestId), CliError> {
-    Ok(Request::decode(&read(path)?)?)
+    Ok(Request::decode(&local_files::read(path, SIZE_LIMIT)?)?)
 }
 
 /// A request, its private key, and these approvals of it.
@@ -55,7 +46,7 @@ pub fn gather(request: &Path, approvals: &[PathBuf]) -> Result<(Gathering, Arc<R
     })?;
     let mut gathering = Gathering::new(document.clone(), id, OpeningKey::from_seed(seed))?;
     for path in approvals {
-        gathering.add(Approval::decode(&read(path)?)?, Timestamp::now())?;
+        gathering.add(Approval::decode(&local_files::read(path, SIZE_LIMIT)?)?, Timestamp::now())?;
     }
     Ok((gathering, Arc::new(document)))
 }

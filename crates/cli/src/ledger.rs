@@ -119,14 +119,15 @@ pub fn create(
     let place = LedgerPlace::of(context, runtime, location)?;
     if let Some(identity) = runtime.block_on(place.read_identity())? {
         // An `init` that was interrupted, or a ledger that outlived its vault: it goes on.
-        return open_known(context, runtime, place, identity, next, subject);
+        let remembered = place.remembered()?;
+        return open_known(context, runtime, place, Known { identity, remembered }, next, subject);
     }
     let origin = new_origin(&mut SystemEntropy);
     let seed: [u8; 32] = SystemEntropy.array();
     let key = SigningKey::from_seed(&origin, Algorithm::Ed25519, &seed)
         .map_err(|error| CliError::new(ErrorKind::Bug, "a ledger key cannot be made").caused_by(&error))?;
     let identity = Identity::new(origin, vec![key.public().clone()]);
-    place.write_key(context, &identity, &key)?;
+    place.write_key(&key)?;
     let made = runtime.block_on(async {
         Ledger::create(Arc::clone(place.store()), identity.clone(), key, Options::default()).await
     });
@@ -134,8 +135,40 @@ pub fn create(
     runtime.block_on(write_identity(place.store().as_ref(), &identity)).map_err(|error| {
         CliError::new(ErrorKind::LedgerUnwritable, error.to_string()).with_causes_of(&error)
     })?;
-    place.remember(context, &Remembered::new(&identity, None));
-    open_known(context, runtime, place, identity, next, subject)
+    let known = Known { remembered: Some(Remembered::new(&identity, None)), identity };
+    place.remember(context, &Remembered::new(&known.identity, None));
+    open_known(context, runtime, place, known, next, subject)
+}
+
+/// Whose ledger it is, and what this machine remembers of it.
+struct Known {
+    identity: Identity,
+    remembered: Option<Remembered>,
+}
+
+impl Known {
+    /// `None` where there is no ledger, and was none.
+    fn of(runtime: &Runtime, place: &LedgerPlace) -> Result<Option<Self>, CliError> {
+        let remembered = place.remembered()?;
+        let identity = match &remembered {
+            Some(remembered) => Some(remembered.identity()?),
+            None => runtime.block_on(place.read_identity())?,
+        };
+        Ok(identity.map(|identity| Self { identity, remembered }))
+    }
+
+    /// The ledger to write into; `None` where this host has no key for it.
+    fn writer(&self, place: &LedgerPlace) -> Result<Option<Arc<Ledger>>, CliError> {
+        let Some(key) = place.read_key(&self.identity)? else { return Ok(None) };
+        let remembered =
+            self.remembered.as_ref().and_then(|remembered| remembered.checkpoint(&self.identity));
+        let options = Options { remembered, ..Options::default() };
+        Ok(Some(Arc::new(Ledger::open(Arc::clone(place.store()), self.identity.clone(), key, options))))
+    }
+}
+
+fn no_key(place: &LedgerPlace) -> String {
+    format!("this host has no key for the vault's ledger: {} is missing", place.key_path().display())
 }
 
 /// Forgets what this machine remembers of the ledger of the vault at a location, so that it is taken as it stands; what
@@ -159,13 +192,8 @@ pub fn observe(
     subject: &Subject<'_>,
 ) -> Result<Arc<dyn Observer>, CliError> {
     let place = LedgerPlace::of(context, runtime, location)?;
-    let remembered = place.remembered()?;
-    let identity = match &remembered {
-        Some(remembered) => Some(remembered.identity()?),
-        None => runtime.block_on(place.read_identity())?,
-    };
-    match identity {
-        Some(identity) => open_known(context, runtime, place, identity, next, subject),
+    match Known::of(runtime, &place)? {
+        Some(known) => open_known(context, runtime, place, known, next, subject),
         None => {
             context.messages.warn(
                 "this vault has no ledger: nothing records who uses its keys; it was made before ledgers were",
@@ -188,26 +216,15 @@ pub fn record(
     (result, class): (OutcomeResult, Option<String>),
 ) -> Result<(), CliError> {
     let place = LedgerPlace::of(context, runtime, location)?;
-    let remembered = place.remembered()?;
-    let identity = match &remembered {
-        Some(remembered) => Some(remembered.identity()?),
-        None => runtime.block_on(place.read_identity())?,
-    };
-    let identity =
-        identity.ok_or_else(|| CliError::new(ErrorKind::LedgerMissing, "this vault has no ledger"))?;
-    let missing = || {
-        let path = place.key_path().display().to_string();
-        CliError::new(ErrorKind::LedgerUnwritable, format!("this host has no key for the ledger: {path}"))
-    };
-    let key = place.read_key(context, &identity)?.ok_or_else(missing)?;
-    let checkpoint = remembered.as_ref().and_then(|remembered| remembered.checkpoint(&identity));
-    let options = Options { remembered: checkpoint, ..Options::default() };
-    let ledger = Arc::new(Ledger::open(Arc::clone(place.store()), identity.clone(), key, options));
+    let known = Known::of(runtime, &place)?
+        .ok_or_else(|| CliError::new(ErrorKind::LedgerMissing, "this vault has no ledger"))?;
+    let ledger =
+        known.writer(&place)?.ok_or_else(|| CliError::new(ErrorKind::LedgerUnwritable, no_key(&place)))?;
     let recorder = Recorder::new(Sink::Ledger(ledger), actor(context), crate::keys::observer(context))
         .in_run(context.ledgers.inner().run.clone());
     recorder.event(what, reason, result, class, std::time::Duration::ZERO)?;
     if let Some(head) = runtime.block_on(recorder.finish())? {
-        place.remember(context, &Remembered::new(&identity, Some(&head.checkpoint)));
+        place.remember(context, &Remembered::new(&known.identity, Some(&head.checkpoint)));
     }
     Ok(())
 }
@@ -216,20 +233,15 @@ fn open_known(
     context: &Context,
     runtime: &Arc<Runtime>,
     place: LedgerPlace,
-    identity: Identity,
+    known: Known,
     next: Arc<dyn Observer>,
     subject: &Subject<'_>,
 ) -> Result<Arc<dyn Observer>, CliError> {
-    let remembered = place.remembered()?;
-    if remembered.is_none() {
-        place.remember(context, &Remembered::new(&identity, None));
+    if known.remembered.is_none() {
+        place.remember(context, &Remembered::new(&known.identity, None));
     }
     let spool = place.spool(context)?;
-    let key = place.read_key(context, &identity)?;
-    let checkpoint = remembered.as_ref().and_then(|remembered| remembered.checkpoint(&identity));
-    let options = Options { remembered: checkpoint, ..Options::default() };
-    let store = Arc::clone(place.store());
-    let ledger = key.map(|key| Arc::new(Ledger::open(store, identity, key, options)));
+    let ledger = known.writer(&place)?;
     if let Some(ledger) = ledger.clone() {
         // Asked for now, so that it has arrived when the first key is used. What fails here fails there again.
         runtime.spawn(async move { drop(ledger.prepare().await) });
@@ -238,10 +250,7 @@ fn open_known(
         (Some(ledger), None) => Sink::Ledger(Arc::clone(ledger)),
         (Some(ledger), Some(spool)) => Sink::LedgerOrSpool(Arc::clone(ledger), spool),
         (None, Some(spool)) => Sink::Spool(spool),
-        (None, None) => Sink::Closed(format!(
-            "this host has no key for the vault's ledger: {} is missing",
-            place.key_path().display()
-        )),
+        (None, None) => Sink::Closed(no_key(&place)),
     };
     let mut recorder = Recorder::new(sink, actor(context), next)
         .in_run(context.ledgers.inner().run.clone())

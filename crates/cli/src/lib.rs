@@ -19,6 +19,7 @@ pub mod exchange;
 pub mod keyholders;
 pub mod keys;
 pub mod ledger;
+mod local_files;
 pub mod memory;
 pub mod messages;
 pub mod mounted;

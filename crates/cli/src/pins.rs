@@ -3,9 +3,7 @@
 use crate::commands::Context;
 use crate::env::Env;
 use crate::error::{CliError, ErrorKind};
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use crate::local_files;
 use std::path::{Path, PathBuf};
 use strongroom_format::ObjectHash;
 use strongroom_vault::access::Vault;
@@ -22,14 +20,8 @@ fn path(env: &Env, store: &dyn Store) -> Option<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<Option<Pin>, CliError> {
+    let Some(bytes) = local_files::read_if_there(path, SIZE_LIMIT)? else { return Ok(None) };
     let unreadable = |error: &std::io::Error| CliError::file("read", path, error);
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() <= SIZE_LIMIT => {}
-        Ok(_) => return Err(unreadable(&std::io::Error::other("it is too large"))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(&error)),
-    }
-    let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
     let pin = serde_json::from_slice(&bytes).map_err(|error| {
         unreadable(&error.into())
             .hint("if nobody attacked this machine, remove the file: the vault is then trusted as it stands")
@@ -38,13 +30,7 @@ fn read(path: &Path) -> Result<Option<Pin>, CliError> {
 }
 
 fn write(path: &Path, pin: &Pin) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(&serde_json::to_vec(pin)?)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)
+    local_files::replace_private(path, &serde_json::to_vec(pin)?)
 }
 
 /// Remembers a vault that was made or trusted here. Where that fails, a warning says what it means.

@@ -1,10 +1,10 @@
 //! Trails from files: which ones, what is in them, and what they cover.
 
 use crate::error::{CliError, ErrorKind};
+use crate::local_files;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use strongroom_trail::audit::{Devices, Reader};
@@ -217,7 +217,7 @@ impl Trails {
 pub fn public_keys(files: &[PathBuf]) -> Result<PublicKeys, CliError> {
     let mut keys = PublicKeys::default();
     for path in files {
-        keys.add_json(&document(path)?).map_err(|error| {
+        keys.add_json(&local_files::read(path, DOCUMENT_MAX)?).map_err(|error| {
             CliError::new(ErrorKind::Usage, format!("{} holds no public keys of CloudTrail", path.display()))
                 .caused_by(&error)
                 .hint("it is what `aws cloudtrail list-public-keys --start-time … --end-time …` prints")
@@ -232,24 +232,13 @@ pub fn public_keys(files: &[PathBuf]) -> Result<PublicKeys, CliError> {
 /// [`ErrorKind::LocalFile`], [`ErrorKind::Usage`].
 pub fn selectors(files: &[PathBuf]) -> Result<Vec<Selectors>, CliError> {
     let read = |path: &PathBuf| {
-        Selectors::from_json(&document(path)?).map_err(|error| {
+        Selectors::from_json(&local_files::read(path, DOCUMENT_MAX)?).map_err(|error| {
             let message = format!("{} holds no event selectors: {error}", path.display());
             CliError::new(ErrorKind::Usage, message)
                 .hint("it is what `aws cloudtrail get-event-selectors --trail-name …` prints")
         })
     };
     files.iter().map(read).collect()
-}
-
-fn document(path: &Path) -> Result<Vec<u8>, CliError> {
-    let failed = |error: &std::io::Error| CliError::file("read", path, error);
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    file.take(DOCUMENT_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-    if bytes.len() as u64 > DOCUMENT_MAX {
-        return Err(failed(&std::io::Error::other("it is too large")));
-    }
-    Ok(bytes)
 }
 
 /// Verifies the digests of several directories, as one report.

@@ -2,11 +2,10 @@
 
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::local_files;
 use crate::session::open_store_error;
 use serde::{Deserialize, Serialize};
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use strongroom_format::{Entropy as _, ObjectHash, SystemEntropy};
@@ -143,7 +142,7 @@ impl LedgerPlace {
     /// [`ErrorKind::LocalFile`] where it cannot be read.
     pub fn remembered(&self) -> Result<Option<Remembered>, CliError> {
         let Some(path) = &self.state else { return Ok(None) };
-        let Some(bytes) = read_limited(path)? else { return Ok(None) };
+        let Some(bytes) = local_files::read_if_there(path, SIZE_LIMIT)? else { return Ok(None) };
         let remembered = serde_json::from_slice(&bytes).map_err(|error| {
             CliError::file("read", path, &error.into()).hint(
                 "if nobody attacked this machine, remove the file: the ledger is then trusted as it stands",
@@ -160,7 +159,7 @@ impl LedgerPlace {
             return;
         }
         let bytes = serde_json::to_vec(remembered).unwrap_or_default();
-        if let Err(error) = write_private(path, &bytes, true) {
+        if let Err(error) = local_files::replace_private(path, &bytes) {
             context.messages.warn(&format!(
                 "this machine cannot remember the ledger in {}, so a rolled-back or forked ledger would not be \
                  noticed: {error}",
@@ -191,7 +190,7 @@ impl LedgerPlace {
     ///
     /// # Errors
     /// [`ErrorKind::WrongKey`] where the file holds another key, or others can read it.
-    pub fn read_key(&self, _: &Context, identity: &Identity) -> Result<Option<SigningKey>, CliError> {
+    pub fn read_key(&self, identity: &Identity) -> Result<Option<SigningKey>, CliError> {
         let Some(key) = read_key(&self.key)? else { return Ok(None) };
         if identity.keys().contains(key.public()) {
             return Ok(Some(key));
@@ -206,10 +205,9 @@ impl LedgerPlace {
     ///
     /// # Errors
     /// [`ErrorKind::LocalFile`]; an existing file is left alone.
-    pub fn write_key(&self, _: &Context, _: &Identity, key: &SigningKey) -> Result<(), CliError> {
+    pub fn write_key(&self, key: &SigningKey) -> Result<(), CliError> {
         let text = Zeroizing::new(format!("{}\n", *key.to_secret_text()));
-        write_private(&self.key, text.as_bytes(), false)
-            .map_err(|error| CliError::file("written", &self.key, &error))
+        local_files::write_new_private(&self.key, text.as_bytes())
     }
 
     /// The spool of the settings, with a key of its own beside it.
@@ -230,8 +228,7 @@ impl LedgerPlace {
                     CliError::new(ErrorKind::Bug, "a key cannot be made").caused_by(&error)
                 })?;
                 let text = Zeroizing::new(format!("{}\n", *key.to_secret_text()));
-                write_private(&key_path, text.as_bytes(), false)
-                    .map_err(|error| CliError::file("written", &key_path, &error))?;
+                local_files::write_new_private(&key_path, text.as_bytes())?;
                 key
             }
         };
@@ -242,19 +239,8 @@ impl LedgerPlace {
     }
 }
 
-fn read_limited(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> {
-    let unreadable = |error: &std::io::Error| CliError::file("read", path, error);
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() <= SIZE_LIMIT => {}
-        Ok(_) => return Err(unreadable(&std::io::Error::other("it is too large"))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(&error)),
-    }
-    std::fs::read(path).map(|bytes| Some(Zeroizing::new(bytes))).map_err(|error| unreadable(&error))
-}
-
 fn read_key(path: &Path) -> Result<Option<SigningKey>, CliError> {
-    let Some(bytes) = read_limited(path)? else { return Ok(None) };
+    let Some(bytes) = local_files::read_if_there(path, SIZE_LIMIT)? else { return Ok(None) };
     let wrong = |what: &str| CliError::new(ErrorKind::WrongKey, format!("{} {what}", path.display()));
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
         return Err(
@@ -263,20 +249,4 @@ fn read_key(path: &Path) -> Result<Option<SigningKey>, CliError> {
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| wrong("is no ledger key"))?;
     SigningKey::parse(text.trim_end()).map(Some).map_err(|_| wrong("is no ledger key"))
-}
-
-fn write_private(path: &Path, bytes: &[u8], replace: bool) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    if !replace {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        return std::fs::File::open(folder)?.sync_all();
-    }
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)
 }

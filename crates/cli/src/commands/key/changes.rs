@@ -287,7 +287,7 @@ pub(super) fn apply(args: &ApplyArgs, context: &Context) -> Result<(), CliError>
         let name = strongroom_format::names::certificate(&standing.id);
         let limit = strongroom_format::limits::DOCUMENT_MAX as u64;
         let bytes = session.block_on(session.vault.store().get(&name, limit))?;
-        crate::commands::quorum::write_new(path, &bytes)?;
+        crate::local_files::write_new(path, &bytes)?;
     }
     show_certificate(context, &certificate)
 }

@@ -3,9 +3,10 @@
 use super::drill::Row;
 use crate::approvals::{gather, gather_published, key_path};
 use crate::commands::Context;
-use crate::commands::quorum::{show, write_new};
+use crate::commands::quorum::show;
 use crate::error::{CliError, ErrorKind};
 use crate::exchange::Exchange;
+use crate::local_files::write_new;
 use crate::session::Session;
 use crate::whoami;
 use data_encoding::BASE64;

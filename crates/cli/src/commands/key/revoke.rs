@@ -3,8 +3,8 @@
 use super::change::{self, RemoveArgs};
 use super::{changes, rewrap, switch};
 use crate::commands::Context;
-use crate::commands::quorum::write_new;
 use crate::error::{CliError, ErrorKind};
+use crate::local_files::write_new;
 use crate::session::Session;
 use clap::Args;
 use std::path::{Path, PathBuf};

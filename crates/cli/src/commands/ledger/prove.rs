@@ -1,9 +1,9 @@
 //! `strongroom ledger prove`: a proof for somebody who has nothing but the ledger's public key.
 
-use super::source::{IdentityArgs, Source, given_identity, read_limited};
+use super::source::{IdentityArgs, Source, given_identity};
 use crate::commands::Context;
-use crate::commands::quorum::write_new;
 use crate::error::{CliError, ErrorKind};
+use crate::local_files::{self, write_new};
 use clap::Args;
 use std::path::PathBuf;
 use strongroom_ledger::entry::Entry;
@@ -76,7 +76,7 @@ fn check(args: &ProveArgs, context: &Context) -> Result<(), CliError> {
         CliError::new(ErrorKind::LedgerForged, format!("the proof in {} does not hold", path.display()))
             .caused_by(error)
     };
-    let bytes = read_limited(path, CHECKPOINT_MAX + ENTRY_MAX * 2)?;
+    let bytes = local_files::read(path, (CHECKPOINT_MAX + ENTRY_MAX * 2) as u64)?;
     let proof = EntryProof::parse(&bytes).map_err(|error| forged(&error))?;
     let entry = proof.extra.clone().ok_or_else(|| {
         CliError::new(

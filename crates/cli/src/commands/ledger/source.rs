@@ -3,6 +3,7 @@
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::ledger::{LedgerPlace, Remembered};
+use crate::local_files;
 use crate::session;
 use clap::Args;
 use std::path::Path;
@@ -53,24 +54,11 @@ pub(crate) fn given_identity(args: &IdentityArgs) -> Result<Option<Identity>, Cl
 
 /// Reads a checkpoint, with its signatures, from a file.
 pub(crate) fn read_checkpoint(path: &Path, identity: &Identity) -> Result<SignedCheckpoint, CliError> {
-    let bytes = read_limited(path, CHECKPOINT_MAX)?;
+    let bytes = local_files::read(path, CHECKPOINT_MAX as u64)?;
     identity.open(&bytes).map_err(|error| {
         let message = format!("{} is no checkpoint of this ledger", path.display());
         CliError::new(ErrorKind::LedgerForged, message).caused_by(&error)
     })
-}
-
-/// Reads a file that may not be larger than `max` bytes.
-pub(crate) fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
-    use std::io::Read as _;
-    let failed = |error: &std::io::Error| CliError::file("read", path, error);
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-    if bytes.len() > max {
-        return Err(failed(&std::io::Error::other("it is too large")));
-    }
-    Ok(bytes)
 }
 
 impl Source {

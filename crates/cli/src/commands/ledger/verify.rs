@@ -1,9 +1,9 @@
 //! `strongroom ledger verify`: is the ledger what it was, and who else says so.
 
-use super::source::{IdentityArgs, Source, read_checkpoint, read_limited};
+use super::source::{IdentityArgs, Source, read_checkpoint};
 use crate::commands::Context;
-use crate::commands::quorum::write_new;
 use crate::error::{CliError, ErrorKind};
+use crate::local_files::{self, write_new};
 use crate::units;
 use clap::Args;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use strongroom_ledger::verify::{Attack, Report, VerifyOptions, verify};
 use strongroom_ledger::witness::{Standing, WitnessPolicy};
 
 /// Largest policy file, in bytes.
-const POLICY_MAX: usize = 64 << 10;
+const POLICY_MAX: u64 = 64 << 10;
 
 /// Options of `ledger verify`.
 #[derive(Args, Clone, Debug)]
@@ -53,13 +53,13 @@ pub(super) struct Witnessed {
 
 /// Reads a policy file.
 pub(super) fn read_policy(path: &Path) -> Result<WitnessPolicy, CliError> {
-    let bytes = read_limited(path, POLICY_MAX)?;
+    let bytes = local_files::read(path, POLICY_MAX)?;
     let wrong = |what: String| {
         CliError::new(ErrorKind::Usage, format!("{} is no witness policy: {what}", path.display()))
             .hint("it has lines such as `witness NAME VKEY URL`, `group NAME 2 A B C` and `quorum NAME`")
     };
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".into()))?;
-    WitnessPolicy::parse(&text).map_err(|error| wrong(error.to_string()))
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not UTF-8".into()))?;
+    WitnessPolicy::parse(text).map_err(|error| wrong(error.to_string()))
 }
 
 /// Verifies.

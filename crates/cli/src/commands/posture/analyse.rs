@@ -4,6 +4,7 @@ use super::source;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
+use crate::local_files;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use std::fs;
@@ -215,12 +216,9 @@ fn one_line(text: &str) -> String {
 }
 
 fn compare(analysis: &Analysis<'_>, path: &Path, context: &Context) -> Result<(), CliError> {
-    let unreadable = |error: &std::io::Error| CliError::file("read", path, error);
-    let size = fs::metadata(path).map_err(|error| unreadable(&error))?.len();
-    if size > BASELINE_MAX {
-        return Err(unreadable(&std::io::Error::other("it is too large")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    let bytes = local_files::read(path, BASELINE_MAX)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| CliError::file("read", path, &std::io::Error::other(error)))?;
     let baseline: BTreeSet<String> =
         text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let difference = analysis.since(&baseline);

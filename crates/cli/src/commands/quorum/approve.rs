@@ -1,12 +1,13 @@
 //! `strongroom quorum approve`: a custodian's answer, on a machine that may be offline.
 
-use super::request::{show, write_new};
+use super::request::show;
 use crate::approvals::read_request;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::exchange::Exchange;
 use crate::keys;
 use crate::ledger::{self, Subject};
+use crate::local_files::write_new;
 use crate::session;
 use clap::Args;
 use jiff::Timestamp;

@@ -1,10 +1,11 @@
 //! `strongroom quorum list` and `quorum fetch`: the requests that lie in the vault.
 
-use super::request::{show, write_new};
+use super::request::show;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
 use crate::exchange::Exchange;
+use crate::local_files::write_new;
 use crate::output::{Align, Table};
 use crate::units;
 use clap::Args;

@@ -4,7 +4,7 @@ mod approve;
 mod list;
 mod request;
 
-pub(crate) use request::{show, write_new};
+pub(crate) use request::show;
 
 mod status;
 

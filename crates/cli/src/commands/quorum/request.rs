@@ -5,6 +5,7 @@ use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::escape;
 use crate::exchange::Exchange;
+use crate::local_files::write_new;
 use crate::session::Session;
 use crate::units;
 use crate::whoami;
@@ -12,9 +13,7 @@ use clap::Args;
 use data_encoding::BASE64;
 use jiff::{Timestamp, ToSpan as _};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use strongroom_custody::ReasonCode;
 use strongroom_custody::holders::key_file;
@@ -167,16 +166,6 @@ fn wanted(session: &Session, prefixes: &[String]) -> Result<(Vec<String>, u32), 
         }
     }
     Ok((ids, newest))
-}
-
-/// Writes a file that must not exist.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|error| CliError::file("written", path, &error))
 }
 
 /// Shows a request in words.

@@ -262,7 +262,7 @@ fn write(args: &ReconcileArgs, context: &Context, report: &Report) -> Result<(),
 }
 
 fn write_report(path: &Path, text: &str) -> Result<(), CliError> {
-    crate::commands::quorum::write_new(path, text.as_bytes())
+    crate::local_files::write_new(path, text.as_bytes())
 }
 
 fn ended(report: &Report, reconciliation: &Reconciliation, incomplete: bool) -> Result<(), CliError> {

@@ -3,12 +3,10 @@
 use super::alert::Alert;
 use crate::commands::Context;
 use crate::error::{CliError, ErrorKind};
+use crate::local_files;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use strongroom_format::ObjectHash;
 use strongroom_trail::detect::Detection;
@@ -64,18 +62,12 @@ impl Position {
             Some(path) => path.to_owned(),
             None => default_path(context)?,
         };
-        let failed = |error: &std::io::Error| CliError::file("read", &path, error);
-        let kept = match std::fs::File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
-            Err(error) => return Err(failed(&error)),
-            Ok(file) => {
-                let mut bytes = Vec::new();
-                file.take(SIZE_MAX).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-                serde_json::from_slice(&bytes).map_err(|error| {
-                    failed(&error.into())
-                        .hint("remove the file: the trails are then looked at from their beginning")
-                })?
-            }
+        let kept = match local_files::read_if_there(&path, SIZE_MAX)? {
+            None => Kept::default(),
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                CliError::file("read", &path, &error.into())
+                    .hint("remove the file: the trails are then looked at from their beginning")
+            })?,
         };
         Ok(Self { path, kept })
     }
@@ -85,19 +77,9 @@ impl Position {
     /// # Errors
     /// [`ErrorKind::LocalFile`].
     pub(super) fn save(&self) -> Result<(), CliError> {
-        let write = || -> std::io::Result<()> {
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder {
-                DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            }
-            let temporary = self.path.with_extension(format!("{}.tmp", std::process::id()));
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            file.write_all(&serde_json::to_vec(&self.kept)?)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &self.path)
-        };
-        write().map_err(|error| CliError::file("written", &self.path, &error))
+        let written = serde_json::to_vec(&self.kept).map_err(Into::into);
+        let written = written.and_then(|bytes| local_files::replace_private(&self.path, &bytes));
+        written.map_err(|error| CliError::file("written", &self.path, &error))
     }
 
     /// Whether a file of a directory was not read yet in this size.
