@@ -308,3 +308,37 @@ fn nothing_collected_proves_nothing() {
     let (_, text, _) = posture(home.path(), &["analyse", "empty", "--from", "somebody"]);
     assert_eq!(text, "somebody reaches none of the keys in what was collected\n");
 }
+
+#[test]
+fn fixes_are_told_in_words_patches_and_terraform() {
+    let home = tempfile::tempdir().unwrap();
+    let at = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/organisation");
+    let pipeline = "arn:aws:iam::400000000004:role/deploy-pipeline";
+    let target = "arn:aws:iam::200000000002:role/terraform-deploy";
+    let (code, text, stderr) = posture(home.path(), &["fix", at]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(text.contains("Looked for again with all of them in place"), "{text}");
+    assert!(text.contains(&format!("deny sts:AssumeRole on {target}")), "{text}");
+    std::fs::write(home.path().join("needs"), format!("# daily\n\n{pipeline} sts:AssumeRole {target}\n"))
+        .unwrap();
+    let (code, json, _) = posture(home.path(), &["fix", at, "--needs", "needs", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, json["broken"].as_array().map(Vec::len)), (Some(0), Some(0)));
+    let denies_it = json["edits"].as_array().unwrap().iter().any(|edit| {
+        edit["statement"]["Action"] == "sts:AssumeRole"
+            && edit["what"].to_string().contains(target)
+            && edit["what"].to_string().contains(pipeline)
+    });
+    assert!(!denies_it, "{json:#}");
+    let (code, _, _) = posture(home.path(), &["fix", at, "--format", "terraform", "-o", "fix.tf.json"]);
+    assert_eq!(code, Some(0));
+    let terraform = std::fs::read(home.path().join("fix.tf.json")).unwrap();
+    let terraform: serde_json::Value = serde_json::from_slice(&terraform).unwrap();
+    assert!(terraform["resource"].as_object().is_some_and(|kinds| !kinds.is_empty()));
+    for (needs, why) in [("a b", "three words"), ("x kms:Decrypt y", "first word")] {
+        std::fs::write(home.path().join("needs"), needs).unwrap();
+        let (code, _, stderr) = posture(home.path(), &["fix", at, "--needs", "needs"]);
+        assert!(code == Some(2) && stderr.contains("needs:1") && stderr.contains(why), "{stderr}");
+    }
+    assert_eq!(posture(home.path(), &["fix", at, "--trail", "nowhere"]).0, Some(1));
+}

@@ -4,7 +4,7 @@
 //! files; [`policy`], policies compiled; [`matching`], their wildcards and variables; [`conditions`], their conditions,
 //! three-valued; [`evaluate`], whether a principal may do something; [`facts`], the published ways by which one identity
 //! becomes another or does harm; [`graph`], which of these ways lead to a key; [`analysis`], what that is
-//! worth against best practices, and how it is told.
+//! worth against best practices, and how it is told; [`fixes`], the fewest edits that close it.
 //!
 //! Out of scope: asking AWS, printing, and every key and backup of our own: this crate knows nothing of a vault.
 //!
@@ -15,6 +15,7 @@ pub mod conditions;
 pub mod estate;
 pub mod evaluate;
 pub mod facts;
+pub mod fixes;
 pub mod graph;
 pub mod load;
 pub mod matching;

@@ -93,9 +93,17 @@ pub fn harm_word(harm: Harm) -> &'static str {
     }
 }
 
-impl<'e> Analysis<'e> {
-    /// Analyses an estate.
-    pub fn of(estate: &'e Estate, subject: &Subject) -> Self {
+/// What is looked at, and who gets there: what an analysis and the search for fixes have in common.
+pub(crate) struct Survey<'e> {
+    pub(crate) graph: Graph<'e>,
+    functions: Functions,
+    keys: Vec<Arc<str>>,
+    chosen: &'static str,
+    pub(crate) reach: Reach,
+}
+
+impl<'e> Survey<'e> {
+    pub(crate) fn of(estate: &'e Estate, subject: &Subject) -> Self {
         let graph = Graph::new(estate);
         let functions = Functions::of(estate, &subject.functions);
         let (keys, chosen) = backup_keys(estate, subject, &functions);
@@ -107,12 +115,27 @@ impl<'e> Analysis<'e> {
         }));
         targets.sort();
         targets.dedup();
-        let mut reach = graph.reach(&targets);
+        let reach = graph.reach(&targets);
+        Self { graph, functions, keys, chosen, reach }
+    }
+
+    /// Everybody who gets somewhere, each by the surest and then the shortest path.
+    pub(crate) fn paths(&self) -> Vec<Path> {
         let mut paths: Vec<Path> = Vec::new();
-        for reached in &reach.reached {
+        for reached in &self.reach.reached {
             paths.extend(reached.actors().filter_map(|(actor, ..)| reached.path(actor)));
         }
-        paths.extend(reach.unguarded.iter().cloned());
+        paths.extend(self.reach.unguarded.iter().cloned());
+        paths
+    }
+}
+
+impl<'e> Analysis<'e> {
+    /// Analyses an estate.
+    pub fn of(estate: &'e Estate, subject: &Subject) -> Self {
+        let survey = Survey::of(estate, subject);
+        let mut paths = survey.paths();
+        let Survey { graph, functions, keys, chosen, mut reach } = survey;
         paths.sort_by_cached_key(|path| {
             (path.deed.harm, path.deed.target.clone(), path.certainty, path.edges.len(), path.from.clone())
         });

@@ -278,7 +278,7 @@ fn arrivals(deeds: &[Deed], ways: &Ways) -> HashMap<u32, Arrival> {
 
 /// What is missing of these accounts and of their organisations, and might add a path.
 pub(super) fn gaps(estate: &Estate, accounts: &BTreeSet<AccountId>) -> Vec<String> {
-    const OF_ACCOUNTS: [Kind; 19] = [
+    const OF_ACCOUNTS: [Kind; 22] = [
         Kind::Users,
         Kind::Groups,
         Kind::Roles,
@@ -298,14 +298,18 @@ pub(super) fn gaps(estate: &Estate, accounts: &BTreeSet<AccountId>) -> Vec<Strin
         Kind::GlueJobs,
         Kind::Notebooks,
         Kind::Stacks,
+        Kind::StackSets,
+        Kind::AppRunnerServices,
+        Kind::GlueDevEndpoints,
     ];
-    const OF_ORGANISATIONS: [Kind; 9] = [
+    const OF_ORGANISATIONS: [Kind; 10] = [
         Kind::Organisation,
         Kind::Tree,
         Kind::Members,
         Kind::Scps,
         Kind::Rcps,
         Kind::Delegations,
+        Kind::SsoInstances,
         Kind::PermissionSets,
         Kind::Assignments,
         Kind::Directory,

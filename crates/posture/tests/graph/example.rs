@@ -19,7 +19,7 @@ const EXPECTED: [(&str, Verdict); 10] = [
     ("HIGH-3", Verdict::Pass),
 ];
 
-fn files() -> Vec<(String, Vec<u8>)> {
+pub(super) fn files() -> Vec<(String, Vec<u8>)> {
     fn walk(at: &Path, root: &Path, into: &mut Vec<(String, Vec<u8>)>) {
         let mut below: Vec<PathBuf> =
             std::fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
 mod example;
+mod fixes;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

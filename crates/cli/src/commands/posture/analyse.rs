@@ -126,7 +126,7 @@ fn function(text: &str) -> Result<(AccountId, Function), String> {
     Ok((account, function.parse()?))
 }
 
-fn subject(args: &SubjectArgs) -> Subject {
+pub(super) fn subject(args: &SubjectArgs) -> Subject {
     Subject {
         keys: args.keys.iter().map(|key| Arc::from(key.as_str())).collect(),
         functions: args.functions.clone(),
@@ -157,7 +157,7 @@ pub(super) fn run(args: &AnalyseArgs, context: &Context) -> Result<(), CliError>
         return Err(CliError::new(ErrorKind::PostureFails, "a best practice for backup keys is broken")
             .hint("the report names the controls that FAIL, with what breaks each"));
     }
-    troubles(&analysis)
+    troubles(&analysis, context)
 }
 
 /// Writes the threat model.
@@ -168,7 +168,7 @@ pub(super) fn threat_model(args: &ThreatModelArgs, context: &Context) -> Result<
     let estate = source::load(&args.subject.directory, context)?;
     let analysis = Analysis::of(&estate, &subject(&args.subject));
     put(args.output.as_deref(), analysis.to_threat_model().as_bytes(), context)?;
-    troubles(&analysis)
+    troubles(&analysis, context)
 }
 
 fn render(analysis: &Analysis<'_>, format: Format) -> Result<String, CliError> {
@@ -238,20 +238,25 @@ fn compare(analysis: &Analysis<'_>, path: &Path, context: &Context) -> Result<()
     }
 }
 
-fn put(path: Option<&Path>, bytes: &[u8], context: &Context) -> Result<(), CliError> {
+pub(super) fn put(path: Option<&Path>, bytes: &[u8], context: &Context) -> Result<(), CliError> {
     match path {
         Some(path) => fs::write(path, bytes).map_err(|error| CliError::file("written", path, &error)),
         None => context.output.raw(bytes),
     }
 }
 
-fn troubles(analysis: &Analysis<'_>) -> Result<(), CliError> {
+fn troubles(analysis: &Analysis<'_>, context: &Context) -> Result<(), CliError> {
     match analysis.problems.len() {
         0 => Ok(()),
-        many => Err(CliError::new(
-            ErrorKind::Problems,
-            format!("{many} problems in what was collected: what hangs on them is unproven"),
-        )
-        .hint("--format json lists each of them with file and line")),
+        many => {
+            for problem in analysis.problems.iter().take(source::SHOWN) {
+                context.messages.warn(problem);
+            }
+            Err(CliError::new(
+                ErrorKind::Problems,
+                format!("{many} problems in what was collected: what hangs on them is unproven"),
+            )
+            .hint("--format json lists each of them with file and line"))
+        }
     }
 }

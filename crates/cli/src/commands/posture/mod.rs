@@ -2,6 +2,7 @@
 
 mod analyse;
 mod blast;
+mod fix;
 mod principal;
 mod show;
 mod simulate;
@@ -33,6 +34,8 @@ pub enum PostureAction {
     Analyse(analyse::AnalyseArgs),
     /// Tell the fewest credentials that close every way of a policy
     Blast(blast::BlastArgs),
+    /// Tell the fewest edits of policies that close every way from outside to the backup keys
+    Fix(fix::FixArgs),
     /// Tell whether a request would be allowed, and by which statements
     Simulate(Box<simulate::SimulateArgs>),
     /// Write the threat model of the backup keys from the configuration
@@ -48,6 +51,7 @@ pub fn run(args: &PostureArgs, context: &Context) -> Result<(), CliError> {
         PostureAction::Analyse(args) => analyse::run(args, context),
         PostureAction::ThreatModel(args) => analyse::threat_model(args, context),
         PostureAction::Blast(args) => blast::run(args, context),
+        PostureAction::Fix(args) => fix::run(args, context),
         PostureAction::Simulate(args) => simulate::run(args, context),
     }
 }

@@ -9,7 +9,7 @@ use strongroom_posture::load::{Limits, LoadError, load_directory};
 use strongroom_posture::policy::{PolicyProblem, ProblemOfPolicy};
 
 /// Problems that are named one by one; the rest is counted.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 
 /// Reads a directory of answers of AWS.
 ///
