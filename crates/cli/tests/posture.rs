@@ -246,6 +246,35 @@ fn a_regression_ends_a_build() {
     assert_eq!(posture(home.path(), &["analyse", at, "--key", "alias/x"]).0, Some(2));
 }
 
+/// The data in the page of a directory, and that nothing in it is markup.
+fn data_of_page(home: &Path, at: &str) -> serde_json::Value {
+    let (_, page, _) = posture(home, &["analyse", at, "--format", "html"]);
+    let (_, data) = page.split_once(r#"<script type="application/json" id="data">"#).unwrap();
+    let (data, rest) = data.split_once("</script>").unwrap();
+    assert!(!data.contains(['<', '>', '&']));
+    assert!(rest.contains("textContent") && !page.contains("innerHTML"));
+    assert!(!page.contains("http://") && !page.contains(r#"src=""#));
+    serde_json::from_str(data).unwrap()
+}
+
+#[test]
+fn the_page_holds_every_finding() {
+    let home = tempfile::tempdir().unwrap();
+    let at = example();
+    let at = at.to_str().unwrap();
+    let data = data_of_page(home.path(), at);
+    let (_, json, _) = posture(home.path(), &["analyse", at, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let (rows, findings) = (data["findings"].as_array().unwrap(), json["findings"].as_array().unwrap());
+    assert!(rows.len() == findings.len() && !rows.is_empty());
+    let word = |number: &serde_json::Value| data["strings"][number.as_u64().unwrap() as usize].clone();
+    for (row, finding) in rows.iter().zip(findings) {
+        assert_eq!((word(&row[1]), word(&row[2])), (finding["from"].clone(), finding["harm"].clone()));
+        assert_eq!(row[5].as_array().map(Vec::len), finding["hops"].as_array().map(Vec::len));
+        assert!(data["accounts"][row[0].as_u64().unwrap() as usize]["name"].is_string());
+    }
+}
+
 #[test]
 fn reports_are_safe_against_hostile_names() {
     let home = tempfile::tempdir().unwrap();
@@ -256,7 +285,7 @@ fn reports_are_safe_against_hostile_names() {
     let text = std::fs::read_to_string(&details).unwrap().replace("user/infra-admin", hostile);
     std::fs::write(&details, text).unwrap();
     let at = at.to_str().unwrap();
-    for format in ["text", "csv", "graphml", "json", "sarif"] {
+    for format in ["text", "csv", "graphml", "json", "sarif", "html"] {
         let (code, stdout, stderr) = posture(home.path(), &["analyse", at, "--format", format]);
         assert!(matches!(code, Some(0 | 3)), "{format}: {stderr}");
         assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{format}");
@@ -264,6 +293,9 @@ fn reports_are_safe_against_hostile_names() {
             assert!(!stdout.contains("<script>") && stdout.contains("&lt;script&gt;"), "{stdout}");
         }
     }
+    let data = data_of_page(home.path(), at);
+    let strings = data["strings"].as_array().unwrap();
+    assert!(strings.iter().any(|text| text.as_str().is_some_and(|text| text.contains("<script>&\""))));
     let (_, model, _) = posture(home.path(), &["threat-model", at]);
     assert!(!model.contains("<script>") || model.contains("\\<script\\>"));
 }

@@ -1,12 +1,13 @@
 //! What was found, scored and told: who can hurt which key, by which path, and which best practices that breaks.
 //!
 //! In scope: [`Functions`], what each account is for; [`score`], the controls; findings with their paths and the
-//! statements behind each hop; text, JSON, SARIF, CSV, GraphML and the threat model. Out of scope: files and terminals.
+//! statements behind each hop; text, JSON, SARIF, CSV, GraphML, a page and the threat model. Out of scope: files and terminals.
 //!
 //! Invariant: "nobody" and "pass" are only said where nothing is missing that might change it; else "unproven".
 
 mod functions;
 mod json;
+mod page;
 mod sarif;
 pub mod score;
 pub mod table;

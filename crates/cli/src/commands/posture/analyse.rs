@@ -20,6 +20,7 @@ const BASELINE_MAX: u64 = 64 << 20;
 const EXAMPLES: &str = "Examples:\n\
     \x20 strongroom posture analyse aws/ --function 111122223333=keys --function 444455556666=devops\n\
     \x20 strongroom posture analyse aws/ --key arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\n\
+    \x20 strongroom posture analyse aws/ --format html -o posture.html\n\
     \x20 strongroom posture analyse aws/ --format sarif -o posture.sarif\n\
     \x20 strongroom posture analyse aws/ --baseline accepted.txt --save-baseline now.txt\n\
     \n\
@@ -56,6 +57,8 @@ pub enum Format {
     Csv,
     /// Everybody on a path, and every step, for other tools
     Graphml,
+    /// One page for a browser, which loads nothing
+    Html,
 }
 
 /// Tell who can hurt the backup keys, by which path, and which best practices that breaks
@@ -178,6 +181,7 @@ fn render(analysis: &Analysis<'_>, format: Format) -> Result<String, CliError> {
         Format::Json => format!("{}\n", analysis.to_json()),
         Format::Sarif => pretty(&analysis.to_sarif()),
         Format::Graphml => analysis.to_graphml(),
+        Format::Html => analysis.to_page(),
         Format::Csv => {
             let failed = |error: &dyn std::error::Error| {
                 CliError::new(ErrorKind::Bug, "the table cannot be written").caused_by(error)
