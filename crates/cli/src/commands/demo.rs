@@ -13,7 +13,8 @@ const EXAMPLES: &str = "Examples:\n\
 /// Show the main job on a directory of yours, which is only read
 ///
 /// Makes a vault in a working directory, backs the directory up, restores a copy and compares it, changes the
-/// copy and backs that up, verifies everything, and shows what a stolen backup host can read: nothing.
+/// copy and backs that up, verifies everything, and shows what a stolen backup host can read: nothing. Then verifies the
+/// ledger of all key uses, and shows who could hurt the keys of an example organisation in AWS.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct DemoArgs {

@@ -3,6 +3,7 @@
 //! Each step is the real command, run as a process of its own with its own configuration directory, so that
 //! what is shown is what a user would type, and no setting of the user's is touched.
 
+mod example;
 mod search;
 mod stage;
 
@@ -79,7 +80,37 @@ pub fn perform(stage: &Stage<'_>, directory: &Path) -> Result<(), CliError> {
         return Err(CliError::new(ErrorKind::Bug, "the vault shows plaintext"));
     }
     stage.show_read_key()?;
+
+    stage.title("Every key use so far is in the ledger; it is whole, and nobody bent it")?;
+    stage.command(&["ledger".as_ref(), "verify".as_ref()])?;
+
+    posture(stage)?;
     stage.title("Done: what was backed up is back, and only the read key opens it")
+}
+
+/// Who can hurt the keys of the example organisation, and what closes that.
+fn posture(stage: &Stage<'_>) -> Result<(), CliError> {
+    stage.title("Keys in AWS: who could hurt them? An example organisation of six accounts")?;
+    let organisation = stage.work().join("organisation");
+    let files = example::write(&organisation)?;
+    stage.say(&format!("{files} files, as `scripts/posture-collect` brings them home."))?;
+    let look = |what: &str, name: &str, meant: &dyn Fn(&str) -> bool| {
+        let report = stage.work().join(name);
+        stage.command(&[
+            "posture".as_ref(),
+            what.as_ref(),
+            organisation.as_os_str(),
+            "--output".as_ref(),
+            report.as_os_str(),
+        ])?;
+        let text =
+            std::fs::read_to_string(&report).map_err(|error| CliError::file("read", &report, &error))?;
+        text.lines().filter(|line| meant(line)).try_for_each(|line| stage.say(line))
+    };
+    let verdicts = ["  PASS ", "  FAIL ", "  UNPROVEN "];
+    look("analyse", "posture.txt", &|line| verdicts.iter().any(|verdict| line.starts_with(verdict)))?;
+    stage.title("The fewest statements that close the ways from outside")?;
+    look("fix", "fixes.txt", &|line| line.contains(" ways from outside") || line.starts_with("In "))
 }
 
 /// Adds a file, and a line to the first file that takes one.
