@@ -1,6 +1,10 @@
 //! Entry points for fuzzing: each takes any bytes and must neither panic nor hang. The targets of `fuzz/`
 //! (coverage-guided, for long runs) and the smoke run of CI call the same functions.
 
+mod posture;
+
+pub use posture::{posture_documents, posture_policy};
+
 use crate::vault::TestVault;
 use std::sync::Arc;
 use strongroom_custody::{
@@ -46,6 +50,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("ceremony_record", ceremony_record),
     ("change", change),
     ("epoch", epoch),
     ("filter", filter),
@@ -59,6 +64,8 @@ pub const TARGETS: &[Target] = &[
     ("pack", whole_pack),
     ("pack_directory", pack_directory),
     ("policy", policy),
+    ("posture_documents", posture_documents),
+    ("posture_policy", posture_policy),
     ("quorum", quorum),
     ("refs_node", refs_node),
     ("sealed_documents", sealed_documents),
@@ -96,6 +103,21 @@ pub fn change(bytes: &[u8]) {
         let _ = Cancellation::decode(bytes, &ObjectHash([0; 32]), &change);
     }
     let _ = serde_json::from_slice::<Certificate>(bytes);
+}
+
+/// The record of a ceremony, which nobody can shorten at its beginning, and wrapping keys.
+///
+/// # Panics
+/// Where somebody can.
+pub fn ceremony_record(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if ceremony::Record::parse(text).is_ok()
+        && let Some((_, rest)) = text.split_once('\n')
+    {
+        assert!(ceremony::Record::parse(rest).is_err(), "a record without its first step");
+    }
+    let _ = ceremony::WrappingKey::parse(text);
+    let _ = ceremony::WrappingKey::from_der(bytes);
 }
 
 /// A vault's document and its keyring.
@@ -362,6 +384,20 @@ pub fn seeds() -> Vec<Vec<u8>> {
     std::fs::write(source.path().join("file"), vec![7; 10_000]).expect("a file");
     vault.backup(source.path()).expect("a backup");
     let mut seeds: Vec<Vec<u8>> = store.contents().into_values().map(Into::into).collect();
+    let material =
+        ceremony::Material::generate(ceremony::MaterialKind::Aes256, &mut SystemEntropy).expect("material");
+    let generated = ceremony::Step::Generated {
+        ceremony: "00".repeat(16),
+        kind: material.kind(),
+        fingerprint: material.fingerprint(),
+        threshold: 2,
+        custodians: Vec::new(),
+        public_key: None,
+    };
+    let line = ceremony::Record::new().add("2026-03-01T12:00:00Z".into(), generated).expect("a step");
+    ceremony::Record::parse(&line).expect("a record");
+    seeds.push(line.into_bytes());
+    seeds.extend(posture::SEEDS.iter().map(|seed| seed.to_vec()));
     seeds.extend(TRAILS.iter().map(|text| text.as_bytes().to_vec()));
     let node = RefsNode::Page {
         meta: ChunkId([1; 32]),
