@@ -112,8 +112,8 @@ pub struct Request {
     pub alias_keys: Vec<Arc<str>>,
     /// For `kms:RetireGrant`: the grant; `None` for any grant of the key.
     pub grant: Option<Arc<str>>,
-    /// Whether the principal may give itself any policy before it asks: then only denials, boundaries and the policies
-    /// of others still bind it.
+    /// Whether the principal may give itself any policy before it asks: then only boundaries and the policies of others
+    /// still bind it for sure. Denials in its own make the answer unknown: it may take them away.
     pub any_policy: bool,
     /// Whether service and resource control policies are taken away first.
     pub unguarded: bool,

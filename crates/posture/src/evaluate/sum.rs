@@ -289,12 +289,14 @@ fn organisation_policies(
 
 fn identity(world: &World<'_, '_>, steps: &mut Steps<'_, '_>) -> Said {
     if world.request.any_policy {
-        // What hangs there already still denies.
+        // What hangs there already still denies, unless whoever gives itself policies takes it away as well: an inline
+        // policy is written anew under its name, a managed one in a new version, or detached.
         let deny = match world.identity {
             Some(identity) => attached(world, Layer::Identity, &identity.policies, false, steps).deny,
             None => Formula::False,
         };
-        return Said { deny, ..Said::all() };
+        let stays = undocumented("whether a denial in the principal's own policies stays where it is");
+        return Said { deny: Formula::all([deny, stays]), ..Said::all() };
     }
     match (&world.request.principal, world.identity) {
         // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user.html

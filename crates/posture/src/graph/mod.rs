@@ -11,7 +11,8 @@
 //!
 //! A step is a [`Move`](crate::facts::Move) whose every need the evaluator was asked about, a trust policy, or something that
 //! carries a role. Whoever has given itself new policies is another actor than before: it has any identity policy, and is
-//! still bound by its boundary, the policies of the organisation and those of keys. Nobody is ever simply an administrator.
+//! still bound by its boundary, the policies of the organisation and those of keys; a denial in its own policies makes
+//! what follows unproven, because it may be able to take that away. Nobody is ever simply an administrator.
 //!
 //! Invariant: what is not known makes a step unproven, and never makes it vanish.
 

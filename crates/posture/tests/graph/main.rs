@@ -560,3 +560,33 @@ fn a_role_is_passed_to_what_is_there() {
     assert_eq!(build("arn:aws:glue:eu-west-1:111122223333:job/other", true), None);
     assert_eq!(build("*", false), None, "there is no job to change");
 }
+
+#[test]
+fn a_denial_of_ones_own_proves_nothing_once_policies_can_be_written() {
+    let deny = r#"{"Effect":"Deny","Action":"kms:*","Resource":"*"}"#;
+    let all = allow(r#""*""#, "*");
+    let mut setting = Setting::new(&[DELEGATED]);
+    let admin = setting.user(KEYS, "admin", &[&all, deny]);
+    let clerk = setting.user(KEYS, "clerk", &[&allow(r#""kms:*""#, "*"), deny]);
+    let graph = Graph::new(&setting.estate);
+    let target = Target::Key(KEY.into());
+    let reach = graph.reach(std::slice::from_ref(&target));
+    let destroy = reach.find(&target, Harm::Destroy).unwrap();
+    // The administrator writes its policies anew, or makes another; nobody says that it cannot.
+    assert!(destroy.certainty(&admin).is_some());
+    assert_eq!(destroy.certainty(&clerk), None);
+}
+
+#[test]
+fn who_can_write_only_its_own_policies_is_unproven_behind_its_own_denial() {
+    // Nothing else either, or it makes a role that no denial binds.
+    let deny = r#"{"Effect":"Deny","NotAction":"iam:PutUserPolicy","Resource":"*"}"#;
+    let mut setting = Setting::new(&[DELEGATED]);
+    let own = arn("user", KEYS, "author");
+    let author = setting.user(KEYS, "author", &[&allow(r#""iam:PutUserPolicy""#, &own), deny]);
+    let graph = Graph::new(&setting.estate);
+    let target = Target::Key(KEY.into());
+    let reach = graph.reach(std::slice::from_ref(&target));
+    let destroy = reach.find(&target, Harm::Destroy).unwrap();
+    assert_eq!(destroy.certainty(&author), Some(Certainty::Unproven));
+}
